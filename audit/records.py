@@ -64,6 +64,7 @@ class ProbeInfo(Record):
     groups: dict[str, str] = Field(description="label of each group, by id; gaps are first minus second")
     random_factors: tuple[str, ...]
     covariate: str | None = Field(description="what the published figure of each lexeme is")
+    covariate_group: str | None = Field(description="id of the group whose figure it is")
     lexeme_covariates: dict[str, float] = Field(description="that figure, by lexeme")
     sha256: str
     source: str
@@ -188,7 +189,8 @@ class Footprint(Record):
     """What a run cost. Energy is of the whole machine while the run went on, not above idle.
 
     Attributes:
-        energy_kwh, energy_low_kwh, energy_high_kwh: at the machine (no PUE), with a 90 % interval; None with ``reason``.
+        energy_kwh, energy_low_kwh, energy_high_kwh: at the machine (no PUE), with a 90 % interval; None with a
+            ``reason``.
         emissions_kg: CO2-equivalent, energy x PUE (1 where not given) x grid factor; None where the location is
             unknown, then the interval spans the world.
         pue: power usage effectiveness of the data centre, or None where not given and not applied.
@@ -291,7 +293,9 @@ class RunRecord(Record):
 
 def to_json(record: Record) -> str:
     """Return a record as sorted, indented JSON that ends in a line break."""
-    return json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    return (
+        json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    )
 
 
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}

@@ -68,7 +68,7 @@ class ProbeSet:
         sha256: hash of the file's bytes: two sets with the same hash ask the same questions.
         groups: the compared groups; gaps are first group minus second.
         random_factors: which of ``template`` and ``lexeme`` are samples of what could have been asked.
-        covariate: what ``Item.covariate`` is, or None.
+        covariate: what ``Item.covariate`` is, or None; ``covariate_group`` says whose figure it is.
         measures: the construct.
         source: ``own`` for a set that ships with fairprint, else ``file``.
     """
@@ -87,6 +87,7 @@ class ProbeSet:
     groups: tuple[Group, ...]
     random_factors: tuple[str, ...]
     covariate: str | None
+    covariate_group: str | None
     items: tuple[Item, ...]
     sha256: str
     source: str

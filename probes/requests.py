@@ -179,4 +179,6 @@ class Backend:
         return ()
 
     def _refuse(self, request: str) -> NoReturn:
-        raise RefusalError(f"{self.name} cannot answer '{request}'; it answers: {', '.join(self.answers()) or 'nothing'}")
+        raise RefusalError(
+            f"{self.name} cannot answer '{request}'; it answers: {', '.join(self.answers()) or 'nothing'}"
+        )

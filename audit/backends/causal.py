@@ -1,0 +1,163 @@
+"""Causal language models: GPT, GPT-2, Llama and their relatives."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from fairprint.audit.backends.hf import (
+    Encoded,
+    Query,
+    TransformersBackend,
+    absent,
+    locate,
+    mass,
+    span_score,
+    unscorable,
+)
+from fairprint.probes.errors import RefusalError
+from fairprint.probes.requests import (
+    FillRequest,
+    FillResponse,
+    GenerateRequest,
+    GenerateResponse,
+    LikelihoodRequest,
+    LikelihoodResponse,
+    SpanScore,
+)
+
+_NOT_SCORED = "the first token is not scored"
+
+
+class CausalBackend(TransformersBackend):
+    """Answers from left to right. The first token is conditioned on BOS, else EOS; with neither it is not scored."""
+
+    adds_special_tokens = False
+
+    def __init__(self, model: Any, tokenizer: Any, **options: Any) -> None:
+        super().__init__(model, tokenizer, **options)
+        start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        self.start: tuple[int, ...] = () if start is None else (start,)
+        if not self.start:
+            self._notes["the tokenizer has no start token: the first token of a text is not scored"] = None
+
+    def likelihood(self, requests: Sequence[LikelihoodRequest]) -> list[LikelihoodResponse]:
+        """Score spans: each token given all tokens before it."""
+        plans = []
+        for request in requests:
+            encoded, spans = locate(self, request)
+            plans.append((encoded, [encoded.tokens_in(span) for span in spans]))
+        answers = self._answers([(encoded, sorted({t for span in spans for t in span})) for encoded, spans in plans])
+        return [
+            LikelihoodResponse(spans=tuple(self._score(encoded, tokens, found) for tokens in spans))
+            for (encoded, spans), found in zip(plans, answers, strict=True)
+        ]
+
+    def fill(self, requests: Sequence[FillRequest]) -> list[FillResponse]:
+        """Score each candidate's tokens and all tokens after them; the mass counts the candidates' own tokens only."""
+        plans: list[tuple[Encoded, tuple[int, ...], tuple[int, ...]]] = []
+        for request in requests:
+            for candidate in request.candidates:
+                encoded = self.encode(request.before + candidate + request.after)
+                own = encoded.tokens_in((len(request.before), len(request.before) + len(candidate)))
+                plans.append((encoded, own, tuple(range(own[0], len(encoded.ids))) if own else ()))
+        answers = self._answers([(encoded, following) for encoded, _, following in plans])
+        scored = iter(
+            (
+                self._score(encoded, own, found, problem=self._unfillable(encoded, own)),
+                self._score(encoded, following, found, problem=self._unfillable(encoded, own)),
+            )
+            for (encoded, own, following), found in zip(plans, answers, strict=True)
+        )
+        responses = []
+        for request in requests:
+            pairs = [next(scored) for _ in request.candidates]
+            own_mass = mass([own.logprob for own, _ in pairs])
+            responses.append(FillResponse(scores=tuple(score for _, score in pairs), mass=own_mass))
+        return responses
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> list[GenerateResponse]:
+        """Continue prompts, one request at a time, so that its seed alone decides the samples."""
+        return [self._generate(request) for request in requests]
+
+    def _generate(self, request: GenerateRequest) -> GenerateResponse:
+        if request.temperature == 0 and request.samples != 1:
+            raise RefusalError("temperature 0 has one continuation; ask for 1 sample, or a temperature above 0")
+        from transformers import GenerationConfig
+
+        sampling: dict[str, Any] = {"do_sample": False}
+        if request.temperature > 0:
+            # top_k has to be switched off by hand: the library's default of 50 would silently cut the distribution
+            sampling = {"do_sample": True, "temperature": request.temperature, "top_p": request.top_p, "top_k": 0}
+        config = GenerationConfig(
+            max_new_tokens=request.max_new_tokens,
+            num_return_sequences=request.samples,
+            pad_token_id=self.tokenizer.pad_token_id or 0,
+            eos_token_id=self.tokenizer.eos_token_id,
+            **sampling,
+        )
+        ids = torch.tensor([self.start + self.encode(request.prompt).ids], device=self.model.device)
+        problem = self._too_long(ids.shape[1] + request.max_new_tokens)
+        if problem:
+            raise RefusalError(f"{self.name}: prompt and continuation have {problem}")
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
+        # a checkpoint's own generation settings would fill in whatever is not set here (such as a repetition penalty)
+        settings, self.model.generation_config = self.model.generation_config, GenerationConfig()
+        try:
+            with torch.random.fork_rng(devices=devices), torch.inference_mode():
+                torch.manual_seed(request.seed)
+                out = self.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=config)
+        finally:
+            self.model.generation_config = settings
+        texts = self.tokenizer.batch_decode(out[:, ids.shape[1] :], skip_special_tokens=True)
+        return GenerateResponse(texts=tuple(texts))
+
+    def _answers(self, plans: Sequence[tuple[Encoded, Sequence[int]]]) -> list[dict[int, float]]:
+        """Return the log-probability of each wanted token, by its index in the text."""
+        queries = [self._query(encoded, tokens) for encoded, tokens in plans]
+        found = iter(self.token_logprobs([query for query in queries if query is not None]))
+        skipped = 1 - len(self.start)
+        answers = []
+        for query in queries:
+            if query is None:
+                answers.append({})
+                continue
+            answers.append(
+                {position + skipped: value for position, value in zip(query.positions, next(found), strict=True)}
+            )
+        return answers
+
+    def _query(self, encoded: Encoded, tokens: Sequence[int]) -> Query | None:
+        """The row holds nothing after the last wanted token's predecessor, since nothing after it is read."""
+        wanted = [t for t in tokens if t or self.start]
+        if not wanted or self._too_long(len(self.start) + len(encoded.ids)):
+            return None
+        row = (self.start + encoded.ids)[: wanted[-1] + len(self.start)]
+        # the token at index t is predicted at the position before it
+        shift = len(self.start) - 1
+        return Query(row, tuple(t + shift for t in wanted), tuple(encoded.ids[t] for t in wanted))
+
+    def _unfillable(self, encoded: Encoded, own: Sequence[int]) -> str | None:
+        if own and own[0] == 0 and not self.start:
+            return "the slot begins the text, and a model without a start token has no probability for it"
+        return unscorable(encoded, own, whole=True)
+
+    def _score(
+        self,
+        encoded: Encoded,
+        tokens: Sequence[int],
+        found: dict[int, float],
+        problem: str | None = None,
+    ) -> SpanScore:
+        problem = (
+            problem
+            or self._too_long(len(self.start) + len(encoded.ids))
+            or unscorable(encoded, tokens, whole=False)
+            or (_NOT_SCORED if all(t not in found for t in tokens) else None)
+        )
+        if problem:
+            return absent(problem)
+        scored = [t for t in tokens if t in found]
+        return span_score(
+            encoded, scored, [found[t] for t in scored], "" if len(scored) == len(tokens) else _NOT_SCORED
+        )

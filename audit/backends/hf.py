@@ -1,0 +1,332 @@
+"""What masked and causal transformers models share: tokens with their characters, and batched token log-probabilities.
+
+A query is one row of input ids with the positions whose predictions are wanted. Rows are merged where they are equal,
+sorted by length and batched by a token budget, all as a pure function of the queries: batch composition moves a
+log-likelihood by 1e-5, so this is what makes repeated runs equal to the last bit.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from fairprint.probes.errors import ModelError
+from fairprint.probes.requests import Backend, LikelihoodRequest, SpanScore
+
+BATCH_SIZE = 256
+"""Rows of a batch at the most."""
+BATCH_TOKENS = 4096
+"""Tokens of a batch at the most, padding included."""
+_MAX_LOGITS = 48_000_000
+"""Logits of a batch at the most (float32: 192 MB), so that a large vocabulary does not exhaust the memory."""
+_GATHER_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A tokenised text.
+
+    Attributes:
+        ids: token ids, special tokens included.
+        ranges: characters of each token without leading blanks; None for special tokens.
+        unknown: whether the token stands for text that the tokenizer does not know.
+    """
+
+    ids: tuple[int, ...]
+    ranges: tuple[tuple[int, int] | None, ...]
+    unknown: tuple[bool, ...]
+
+    def tokens_in(self, span: tuple[int, int]) -> tuple[int, ...]:
+        """Return the indices of the tokens whose characters overlap a span."""
+        start, end = span
+        return tuple(i for i, r in enumerate(self.ranges) if r is not None and r[0] < end and r[1] > start)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which log-probabilities are wanted: of ``targets[k]`` at ``positions[k]`` of the row ``ids``."""
+
+    ids: tuple[int, ...]
+    positions: tuple[int, ...]
+    targets: tuple[int, ...]
+
+
+class TransformersBackend(Backend):
+    """A transformers model with a language-model head, and its tokenizer.
+
+    Args:
+        model: the model, already on its device and in evaluation mode.
+        tokenizer: a fast tokenizer, since slow ones do not say which characters a token covers.
+        name: how the model is called in messages.
+        batch_size: rows of a batch at the most.
+        batch_tokens: tokens of a batch at the most.
+
+    Raises:
+        ModelError: the tokenizer is not a fast one.
+    """
+
+    adds_special_tokens = True
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        name: str,
+        batch_size: int = BATCH_SIZE,
+        batch_tokens: int = BATCH_TOKENS,
+    ) -> None:
+        if not getattr(tokenizer, "is_fast", False):
+            raise ModelError(
+                f"{name}: the tokenizer does not say which characters a token covers; a fast one is needed"
+            )
+        self.name = name
+        self.model = model
+        self.tokenizer = tokenizer
+        self.batch_size = batch_size
+        self.batch_tokens = batch_tokens
+        self.max_length = _max_length(model, tokenizer)
+        self._notes: dict[str, None] = {}
+        self._gather_hook = _Gather(model)
+        self._check_gather()
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of how the answers came about, so far."""
+        return tuple(self._notes)
+
+    def encode(self, text: str) -> Encoded:
+        """Tokenise a text and say which characters each token stands for."""
+        out = self.tokenizer(
+            text,
+            add_special_tokens=self.adds_special_tokens,
+            return_offsets_mapping=True,
+            return_special_tokens_mask=True,
+            verbose=False,
+        )
+        ids = tuple(out["input_ids"])
+        ranges: list[tuple[int, int] | None] = []
+        for (start, end), special in zip(out["offset_mapping"], out["special_tokens_mask"], strict=True):
+            ranges.append(None if special and self.adds_special_tokens else _without_leading_blanks(text, start, end))
+        # a token of nothing but blanks (a lone word-boundary mark) belongs with the token that follows it
+        for i in range(len(ranges) - 2, -1, -1):
+            here, following = ranges[i], ranges[i + 1]
+            if here is not None and here[0] == here[1] and following is not None:
+                ranges[i] = following
+        unknown = self.tokenizer.unk_token_id
+        return Encoded(ids, tuple(ranges), tuple(unknown is not None and i == unknown for i in ids))
+
+    def token_logprobs(self, queries: Sequence[Query]) -> list[tuple[float, ...]]:
+        """Return log P(target | row) in nats for every query, in order.
+
+        Raises:
+            ModelError: a single row does not fit into memory.
+        """
+        rows: dict[tuple[int, ...], dict[tuple[int, int], float]] = {}
+        for query in queries:
+            wanted = rows.setdefault(query.ids, {})
+            wanted.update(dict.fromkeys(zip(query.positions, query.targets, strict=True), 0.0))
+        order = sorted(rows, key=lambda ids: (len(ids), ids))
+        for batch in self._plan(order, rows):
+            self._run(batch, rows)
+        return [
+            tuple(rows[query.ids][key] for key in zip(query.positions, query.targets, strict=True)) for query in queries
+        ]
+
+    def _plan(self, order: Sequence[tuple[int, ...]], rows: Any) -> Iterator[list[tuple[int, ...]]]:
+        """Cut rows that are sorted by length into batches."""
+        vocabulary = int(self.model.config.vocab_size)
+        batch: list[tuple[int, ...]] = []
+        positions = 0
+        for ids in order:
+            here = len({position for position, _ in rows[ids]})
+            full = (
+                len(batch) >= self.batch_size
+                or (len(batch) + 1) * len(ids) > self.batch_tokens
+                or (positions + here) * vocabulary > _MAX_LOGITS
+            )
+            if batch and full:
+                yield batch
+                batch, positions = [], 0
+            batch.append(ids)
+            positions += here
+        if batch:
+            yield batch
+
+    def _run(self, batch: Sequence[tuple[int, ...]], rows: dict[tuple[int, ...], dict[tuple[int, int], float]]) -> None:
+        """Fill in the log-probabilities of one batch, halving it where memory runs out."""
+        try:
+            self._forward(batch, rows)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                raise ModelError(f"{self.name}: out of memory for one text of {len(batch[0])} tokens") from None
+            self._notes["memory ran out: some batches were halved, which can move the last digits"] = None
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            middle = len(batch) // 2
+            self._run(batch[:middle], rows)
+            self._run(batch[middle:], rows)
+
+    def _forward(
+        self, batch: Sequence[tuple[int, ...]], rows: dict[tuple[int, ...], dict[tuple[int, int], float]]
+    ) -> None:
+        places = [(r, p) for r, ids in enumerate(batch) for p in sorted({position for position, _ in rows[ids]})]
+        index = {place: n for n, place in enumerate(places)}
+        logits = self._logits(batch, places).float()
+        wanted = [(r, ids, key) for r, ids in enumerate(batch) for key in rows[ids]]
+        at = torch.tensor([index[r, position] for r, _, (position, _) in wanted], device=logits.device)
+        targets = torch.tensor([target for _, _, (_, target) in wanted], device=logits.device)
+        normaliser = torch.logsumexp(logits, dim=-1).double()
+        values = (logits[at, targets].double() - normaliser[at]).tolist()
+        for (_, ids, key), value in zip(wanted, values, strict=True):
+            rows[ids][key] = value
+
+    def _logits(self, batch: Sequence[tuple[int, ...]], places: Sequence[tuple[int, int]]) -> torch.Tensor:
+        """Return [place, vocabulary] logits of the given (row, position) pairs."""
+        width = max(len(ids) for ids in batch)
+        pad = self.tokenizer.pad_token_id or 0
+        device = self.model.device
+        ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row in batch], device=device)
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in batch], device=device)
+        row_index = torch.tensor([row for row, _ in places], device=device)
+        position_index = torch.tensor([position for _, position in places], device=device)
+        with torch.inference_mode():
+            if self._gather_hook.usable:
+                with self._gather_hook.at(row_index, position_index):
+                    out: torch.Tensor = self._call(ids, mask)
+                    return out[0]
+            out = self._call(ids, mask)
+            return out[row_index, position_index]
+
+    def _call(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(input_ids=ids, attention_mask=mask).logits
+        return logits
+
+    def _check_gather(self) -> None:
+        """Compare the gathered logits with a full forward pass, and do without gathering where they differ."""
+        if not self._gather_hook.usable:
+            return
+        low = min(5, int(self.model.config.vocab_size) - 1)
+        rows = [(low, low + 1, low + 2, low + 1), (low + 2, low)]
+        places = [(0, 1), (0, 3), (1, 0)]
+        try:
+            gathered = self._logits(rows, places)
+            self._gather_hook.usable = False
+            full = self._logits(rows, places)
+            difference = (gathered.float() - full.float()).abs().max().item()
+            self._gather_hook.usable = gathered.shape == full.shape and difference <= _GATHER_TOLERANCE
+        except (RuntimeError, IndexError, ValueError, TypeError):
+            self._gather_hook.usable = False
+        if not self._gather_hook.usable:
+            self._notes["this model's head could not be run on scored positions alone: full logits were computed"] = (
+                None
+            )
+
+    def _too_long(self, tokens: int) -> str | None:
+        if tokens > self.max_length:
+            return f"{tokens} tokens; the model takes {self.max_length}"
+        return None
+
+
+class _Gather:
+    """Lets only the wanted positions reach the model's own head, by a hook on the body that feeds it.
+
+    The head itself is left alone: families put transforms, biases, scalings and soft caps around the vocabulary
+    projection, and only their own code gets all of them right.
+    """
+
+    def __init__(self, model: Any) -> None:
+        body = getattr(model, "base_model", model)
+        self.usable = body is not model
+        self._where: tuple[torch.Tensor, torch.Tensor] | None = None
+        if self.usable:
+            body.register_forward_hook(self._hook)
+
+    @contextmanager
+    def at(self, rows: torch.Tensor, positions: torch.Tensor) -> Iterator[None]:
+        """While this is open, the head sees [1, place, hidden] instead of [row, position, hidden]."""
+        self._where = (rows, positions)
+        try:
+            yield
+        finally:
+            self._where = None
+
+    def _hook(self, module: Any, inputs: Any, output: Any) -> Any:
+        if self._where is None:
+            return output
+        rows, positions = self._where
+        gathered = output[0][rows, positions].unsqueeze(0)
+        if isinstance(output, tuple):
+            return (gathered, *output[1:])
+        output["last_hidden_state"] = gathered
+        return output
+
+
+def locate(backend: TransformersBackend, request: LikelihoodRequest) -> tuple[Encoded, list[tuple[int, int]]]:
+    """Tokenise prefix and text together; return the spans as characters of both.
+
+    Blanks at the end of the prefix belong to the text, which needs no work: a token's leading blanks do not count.
+    """
+    offset = len(request.prefix)
+    spans = request.spans if request.spans is not None else ((0, len(request.text)),)
+    return backend.encode(request.prefix + request.text), [(start + offset, end + offset) for start, end in spans]
+
+
+def unscorable(encoded: Encoded, tokens: Sequence[int], *, whole: bool) -> str | None:
+    """Return why a span has no score, or None; a ``whole`` word must be known to the tokenizer."""
+    if not tokens:
+        return "no token covers this text"
+    if whole and any(encoded.unknown[i] for i in tokens):
+        return "a word that the tokenizer does not know"
+    return None
+
+
+def mass(logprobs: Sequence[float | None]) -> float | None:
+    """Return the summed probability of candidates, or None where one of them has no score."""
+    known = [value for value in logprobs if value is not None]
+    return math.fsum(map(math.exp, known)) if len(known) == len(logprobs) else None
+
+
+def span_score(encoded: Encoded, tokens: Sequence[int], logprobs: Sequence[float], note: str = "") -> SpanScore:
+    """Sum the log-probabilities of a span's tokens; ``math.fsum`` order does not matter, since the sum is exact."""
+    notes = [note] if note else []
+    unknown = sum(encoded.unknown[i] for i in tokens)
+    if unknown:
+        notes.append(f"{unknown} of {len(tokens)} tokens unknown to the tokenizer")
+    return SpanScore(logprob=math.fsum(logprobs), tokens=len(logprobs), note="; ".join(notes))
+
+
+def absent(note: str) -> SpanScore:
+    """Return a score that says why it is absent."""
+    return SpanScore(logprob=None, tokens=0, note=note)
+
+
+def _without_leading_blanks(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    return start, end
+
+
+def _max_length(model: Any, tokenizer: Any) -> int:
+    """Return how many tokens the model takes; position tables can be smaller than the tokenizer says."""
+    config = model.config
+    limits = [int(tokenizer.model_max_length)]
+    table = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    if table:
+        # RoBERTa and its relatives begin to count positions after the padding id
+        offset = (
+            (config.pad_token_id or 0) + 1 if "roberta" in config.model_type or config.model_type == "camembert" else 0
+        )
+        limits.append(int(table) - offset)
+    return min(limits)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return (
+        isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text or "can't allocate" in text
+    )

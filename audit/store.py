@@ -1,0 +1,259 @@
+"""The store: a folder of runs that only grows.
+
+    RUN/plan.json                 all that fixes the scores; written first
+    RUN/scores/SET.INSTRUMENT.0000.parquet   one file a shard, written whole
+    RUN/segments/0000.begun.json  a process began to work on the run
+    RUN/segments/0000.json        ... and this is what it cost; missing where it was killed
+    RUN/run.json                  the record; written last, so a run without it is unfinished
+
+Every file appears whole or not at all: it is written under another name, flushed to the disk and then renamed to its
+place; nothing is ever written over.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import io
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from fairprint.audit.records import Footprint, Plan, Record, RunRecord, Segment, migrate, to_json
+from fairprint.probes.errors import ResumeError, StoreError, UsageError, nearest
+from fairprint.probes.scores import Score
+
+R = TypeVar("R", bound=Record)
+
+
+class RunFolder:
+    """One run in the store.
+
+    Attributes:
+        path: its folder; the last part is the run id.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def run_id(self) -> str:
+        """Id of the run."""
+        return self.path.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether the record has been written."""
+        return (self.path / "run.json").is_file()
+
+    def plan(self) -> Plan:
+        """Return what the run set out to do."""
+        return _read(self.path / "plan.json", Plan)
+
+    def record(self) -> RunRecord:
+        """Return the record of a finished run."""
+        return _read(self.path / "run.json", RunRecord)
+
+    def write_record(self, record: RunRecord) -> None:
+        """Write the record, once."""
+        _write(self.path / "run.json", to_json(record).encode())
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes off this run while it is worked on; a killed process lets go by itself.
+
+        Raises:
+            ResumeError: another process works on it.
+        """
+        with (self.path / "lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ResumeError(f"another process is working on {self.run_id}") from None
+            yield
+
+    def has_shard(self, name: str) -> bool:
+        """Whether a shard has been written."""
+        return self._shard(name).is_file()
+
+    def write_shard(self, name: str, scores: Sequence[Score]) -> None:
+        """Write the scores of one shard."""
+        _write(self._shard(name), _to_parquet(scores))
+
+    def read_shard(self, name: str) -> list[Score]:
+        """Return the scores of one shard."""
+        import pyarrow.parquet
+
+        try:
+            rows = pyarrow.parquet.read_table(self._shard(name)).to_pylist()
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{self.run_id}: the scores {name} cannot be read: {error}") from None
+        return [Score(**row) for row in rows]
+
+    def shard_names(self) -> list[str]:
+        """Names of the shards that have been written, sorted."""
+        return sorted(file.name.removesuffix(".parquet") for file in (self.path / "scores").glob("*.parquet"))
+
+    def shard_hashes(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the sha256 of the file of each shard."""
+        return {name: hashlib.sha256(self._shard(name).read_bytes()).hexdigest() for name in names}
+
+    def begin_segment(self, started_at: str) -> int:
+        """Note that a process begins to work; return the number of its segment."""
+        number = len(list((self.path / "segments").glob("*.begun.json")))
+        _write(self._segment(number, ".begun"), json.dumps({"started_at": started_at}).encode())
+        return number
+
+    def end_segment(self, number: int, footprint: Footprint) -> None:
+        """Write what a segment cost."""
+        _write(self._segment(number), to_json(footprint).encode())
+
+    def segments(self) -> tuple[list[Footprint], list[Segment]]:
+        """Return the footprints of the segments that ended, and the segments that were killed."""
+        ended, dead = [], []
+        for begun in sorted((self.path / "segments").glob("*.begun.json")):
+            end = begun.with_name(begun.name.replace(".begun", ""))
+            if end.is_file():
+                ended.append(_read(end, Footprint))
+            else:
+                started = json.loads(begun.read_text())["started_at"]
+                note = "killed before its end: not metered"
+                dead.append(Segment(started_at=started, duration_s=None, metered=False, note=note))
+        return ended, dead
+
+    def _shard(self, name: str) -> Path:
+        return self.path / "scores" / f"{name}.parquet"
+
+    def _segment(self, number: int, suffix: str = "") -> Path:
+        return self.path / "segments" / f"{number:04d}{suffix}.json"
+
+
+class Store:
+    """A folder of runs.
+
+    Args:
+        path: the folder; it is made with the first run.
+
+    Raises:
+        UsageError: the path is something else than a folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"the store {path} is not a folder", hint="--store takes a folder; it is made if missing")
+
+    def begin(self, plan: Plan, started: datetime) -> RunFolder:
+        """Make the folder of a new run and write its plan."""
+        slug = re.sub(r"[^a-z0-9]+", "-", plan.model.name.lower()).strip("-")[:40] or "model"
+        run = RunFolder(self.path / f"{started:%Y%m%dT%H%M%SZ}-{slug}-{secrets.token_hex(2)}")
+        try:
+            for part in ("scores", "segments"):
+                (run.path / part).mkdir(parents=True)
+        except OSError as error:
+            raise StoreError(f"the store {self.path} cannot be written: {error.strerror}") from None
+        _write(run.path / "plan.json", to_json(plan).encode())
+        return run
+
+    def runs(self) -> list[RunFolder]:
+        """Return all runs, finished or not, oldest first."""
+        return [RunFolder(path.parent) for path in sorted(self.path.glob("*/plan.json"))]
+
+    def find(self, run_id: str) -> RunFolder:
+        """Return a run by its id, or by the beginning or end of it where that is unique; ``latest`` is the newest.
+
+        Raises:
+            UsageError: there is no such run, or several.
+        """
+        runs = self.runs()
+        if run_id == "latest" and runs:
+            return runs[-1]
+        exact = [run for run in runs if run.run_id == run_id]
+        found = exact or [run for run in runs if run.run_id.startswith(run_id) or run.run_id.endswith(run_id)]
+        if len(found) == 1 and run_id:
+            return found[0]
+        if not found or not run_id:
+            hint = "fairprint runs list shows them" if runs else "no run is stored here"
+            raise UsageError(
+                f"no run '{run_id}' in {self.path}.{nearest(run_id, [run.run_id for run in runs])}", hint=hint
+            )
+        raise UsageError(f"'{run_id}' could be {', '.join(run.run_id for run in found)}")
+
+    def unfinished(self, model_name: str) -> RunFolder:
+        """Return the newest unfinished run of a model.
+
+        Raises:
+            ResumeError: there is none.
+        """
+        found = [run for run in self.runs() if not run.finished and run.plan().model.name == model_name]
+        if not found:
+            raise ResumeError(
+                f"no unfinished run of {model_name} in {self.path}", hint="leave out --resume to begin one"
+            )
+        return found[-1]
+
+
+def plan_differences(before: Plan, now: Plan) -> list[str]:
+    """Return what differs between two plans, a line each: ``options.seed: was 0, is 1``."""
+
+    def walk(place: str, old: Any, new: Any) -> Iterator[str]:
+        if isinstance(old, dict) and isinstance(new, dict):
+            for key in sorted({*old, *new}):
+                yield from walk(f"{place}.{key}" if place else key, old.get(key), new.get(key))
+        elif old != new:
+            yield f"{place}: was {old}, is {new}"
+
+    return list(walk("", before.model_dump(mode="json"), now.model_dump(mode="json")))
+
+
+def _read(path: Path, kind: type[R]) -> R:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return kind.model_validate(migrate(data) if kind is RunRecord else data)
+    except (OSError, ValueError, ValidationError) as error:
+        raise StoreError(f"{path.parent.name}/{path.name} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole, or not at all; never over another one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "it exists already")
+        with temporary.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.rename(path)
+    except OSError as error:
+        hint = "what was finished is kept: make room and repeat the command with --resume"
+        raise StoreError(f"{path.parent.name}/{path.name} cannot be written: {error.strerror}", hint=hint) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _to_parquet(scores: Sequence[Score]) -> bytes:
+    import pyarrow
+    import pyarrow.parquet
+
+    names = [field.name for field in fields(Score)]
+    types = {"value": pyarrow.float64()}
+    schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in names])
+    columns = {name: [getattr(score, name) for score in scores] for name in names}
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns, schema=schema), buffer, compression="zstd")
+    return buffer.getvalue()

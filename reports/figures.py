@@ -1,0 +1,215 @@
+"""Figures as SVG, the same bytes for the same numbers.
+
+Colours are the four of Okabe and Ito that reach 3:1 on white, always beside a shape. Text stays text in the SVG, so the
+reader's fonts draw it; labels are cleaned and cut, because a figure has no room for what a table beside it shows whole.
+"""
+
+import io
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from fairprint.audit.records import Estimate
+from fairprint.reports.wording import FALSE_DISCOVERY_RATE, MINUS, clean
+
+BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+INK, QUIET = "#1c2126", "#59636e"
+WIDTH = 4.25
+ROW = 0.2
+MOST_LABELS = 3
+MOST_TRIED = 8
+
+_STYLE = {
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.7,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "font.family": "sans-serif",
+    "font.size": 8,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "fairprint",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": 7.5,
+    "ytick.color": QUIET,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 8,
+}
+
+Row = tuple[str, Estimate]
+
+
+@contextmanager
+def _canvas(height: float) -> Iterator[tuple[Figure, Axes]]:
+    with matplotlib.style.context(["default", _STYLE]):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        yield figure, figure.add_subplot()
+
+
+def _svg(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # the reader's fonts draw the text, so a glyph that is missing here is no loss
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def _short(label: str, width: int = 26) -> str:
+    shown = clean(label, 200)
+    return shown if len(shown) <= width else shown[: width - 1] + "…"
+
+
+def _ticks(axes: Axes, *, share: bool) -> None:
+    form: Callable[[float, int | None], str] = (
+        (lambda x, _: f"{x * 100:.0f} %") if share else (lambda x, _: f"{x:g}".replace("-", MINUS))
+    )
+    axes.xaxis.set_major_formatter(FuncFormatter(form))
+
+
+def _draw_row(axes: Axes, y: float, estimate: Estimate, *, colour: str, marker: str, filled: bool = True) -> None:
+    if estimate.value is None:
+        axes.text(estimate.neutral or 0, y, "\u2002not available", va="center", color=QUIET, style="italic")
+        return
+    if estimate.low is not None and estimate.high is not None:
+        axes.plot([estimate.low, estimate.high], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
+    face = colour if filled else "white"
+    axes.plot(
+        [estimate.value], [y], marker=marker, markersize=5.2, color=colour, markerfacecolor=face, linestyle="none"
+    )
+
+
+def _rows_axis(axes: Axes, rows: Sequence[Row], x_label: str, share: bool) -> None:
+    axes.set_yticks(range(len(rows)), [_short(label) for label, _ in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#e3e6e9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    neutral = next((e.neutral for _, e in rows if e.neutral is not None), None)
+    if neutral is not None:
+        axes.axvline(neutral, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
+    axes.set_xlabel(_wrapped(x_label))
+    axes.margins(x=0.06)
+    _ticks(axes, share=share)
+
+
+def _wrapped(label: str) -> str:
+    return "\n".join(textwrap.wrap(clean(label, 150), 56))
+
+
+def dot_plot(rows: Sequence[Row], *, x_label: str) -> bytes:
+    """Draw one dot with its interval a row; the first row, which is the whole, has its own shape.
+
+    Args:
+        rows: label and estimate, all of one metric; the dashed line is their neutral value.
+        x_label: what the axis shows.
+    """
+    with _canvas(0.62 + ROW * len(rows)) as (figure, axes):
+        for y, (_, estimate) in enumerate(rows):
+            whole = estimate.scope == "all"
+            _draw_row(axes, y, estimate, colour=VERMILLION if whole else BLUE, marker="D" if whole else "o")
+        _rows_axis(axes, rows, x_label, share=rows[0][1].unit == "share")
+        return _svg(figure)
+
+
+def lexeme_plot(rows: Sequence[Row], *, x_label: str) -> bytes:
+    """Draw the words that lean most to either group: circles to the first, squares to the second.
+
+    A mark is filled where the word's q value is below the false discovery rate, else hollow.
+
+    Args:
+        rows: word and estimate, those of the first group first.
+        x_label: what the axis shows.
+    """
+    with _canvas(0.62 + ROW * len(rows)) as (figure, axes):
+        for y, (_, estimate) in enumerate(rows):
+            first = (estimate.value or 0) > 0
+            found = estimate.q_value is not None and estimate.q_value < FALSE_DISCOVERY_RATE
+            _draw_row(
+                axes, y, estimate, colour=BLUE if first else VERMILLION, marker="o" if first else "s", filled=found
+            )
+        _rows_axis(axes, rows, x_label, share=False)
+        return _svg(figure)
+
+
+def scatter(rows: Sequence[Row], covariates: Sequence[float], *, x_label: str, y_label: str) -> bytes:
+    """Draw the gap of each word against its published figure, with names for a few extremes.
+
+    Args:
+        rows: word and estimate.
+        covariates: the figure of each word, in the same order.
+        x_label: what the figure is.
+        y_label: what the gap is.
+    """
+    points = [(label, x, e.value) for (label, e), x in zip(rows, covariates, strict=True) if e.value is not None]
+    with _canvas(3.1) as (figure, axes):
+        for first, colour, marker in ((True, BLUE, "o"), (False, VERMILLION, "s")):
+            chosen = [(x, y) for _, x, y in points if (y > 0) is first]
+            axes.plot(
+                [x for x, _ in chosen], [y for _, y in chosen], marker, color=colour, markersize=4.4, alpha=0.85, mew=0
+            )
+        axes.axhline(0, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
+        axes.grid(color="#e3e6e9", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.set_xlabel(_wrapped(x_label))
+        axes.set_ylabel(clean(y_label, 80))
+        axes.margins(x=0.05, y=0.1)
+        axes.tick_params(axis="y", length=0)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}".replace("-", MINUS)))
+        _name_extremes(axes, points)
+        return _svg(figure)
+
+
+def _name_extremes(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
+    """Name up to ``MOST_LABELS`` points at either end where a name hides no other point and no other name."""
+    ordered = sorted(points, key=lambda point: (point[2], point[0]))
+    half = min(MOST_TRIED, len(ordered) // 2)
+    placed: list[float] = []
+    for most, candidates in ((MOST_LABELS, ordered[: -half - 1 : -1]), (2 * MOST_LABELS, ordered[:half])):
+        for label, x, y in candidates:
+            side = _free_side(points, x, y, len(_short(label)))
+            height = _range([p[2] for p in points])
+            if side is None or len(placed) >= most or any(abs(y - other) < 0.05 * height for other in placed):
+                continue
+            placed.append(y)
+            axes.annotate(
+                _short(label),
+                (x, y),
+                xytext=(5 * side, 0),
+                textcoords="offset points",
+                ha="left" if side > 0 else "right",
+                va="center",
+                fontsize=7.5,
+            )
+
+
+def _range(values: Sequence[float]) -> float:
+    """Return the distance from the lowest to the highest value, or 1 where they are one."""
+    return (max(values) - min(values)) or 1.0
+
+
+def _free_side(points: Sequence[tuple[str, float, float]], x: float, y: float, letters: int) -> int | None:
+    """Return 1 where a name right of a point hides no other, -1 where one on the left does, else None."""
+    xs = [p[1] for p in points]
+    wide, high = _range(xs), _range([p[2] for p in points])
+    reach = (0.02 + 0.02 * letters) * wide
+    for side in (1, -1) if x < (min(xs) + max(xs)) / 2 else (-1, 1):
+        end = x + side * reach
+        taken = [p for p in points if abs(p[2] - y) < 0.03 * high and 0 < (p[1] - x) * side < reach]
+        if min(xs) - 0.03 * wide <= end <= max(xs) + 0.03 * wide and not taken:
+            return side
+    return None
