@@ -57,7 +57,6 @@ class Metric:
         replicates: estimate and leave-one-out replicates of rows without missing values.
         scopes: ``all``, ``category``, ``lexeme``, ``group``.
         bounded: whether values lie between 0 and 1, so that missing answers have worst cases.
-        summary: what it is and where it comes from, for people.
     """
 
     name: str
@@ -71,7 +70,6 @@ class Metric:
     replicates: Callable[[Sequence[Row], Factors], dict[str, Array]]
     scopes: tuple[str, ...]
     bounded: bool
-    summary: str
 
 
 def _values(rows: Sequence[Row]) -> Array:
@@ -152,6 +150,7 @@ def _correlation(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
 _NO_PREFERENCE = "with equal treatment either group would be preferred as often"
 _NO_GAP = "with equal treatment both groups would be equally probable"
 
+# what each metric means to a reader, and the paper it is after, stands in fairprint.reports.wording.METRICS
 METRICS = (
     Metric(
         name="stereotype_score",
@@ -165,8 +164,6 @@ METRICS = (
         replicates=_mean(lambda rows: _wins(_towards_stereotype(rows))),
         scopes=("all", "category"),
         bounded=True,
-        summary="Share of items in which the stereotyped group is the more probable one (a tie counts half), in the "
-        "manner of Nadeem et al. (2021) and Nangia et al. (2020).",
     ),
     Metric(
         name="stereotype_score_centred",
@@ -180,8 +177,6 @@ METRICS = (
         replicates=_centred_score,
         scopes=("all",),
         bounded=False,
-        summary="The stereotype score after the mean gap of each template is taken off, so that a template's own "
-        "liking for one group does not hide what the words do.",
     ),
     Metric(
         name="signed_effect",
@@ -195,8 +190,6 @@ METRICS = (
         replicates=_mean(_towards_stereotype),
         scopes=("all", "category"),
         bounded=False,
-        summary="Mean log-probability gap towards the stereotyped group, in nats: exp(gap) is how many times as "
-        "probable that group is.",
     ),
     Metric(
         name="signed_effect_dz",
@@ -210,8 +203,6 @@ METRICS = (
         replicates=_standardised_effect,
         scopes=("all",),
         bounded=False,
-        summary="The signed effect divided by the standard deviation of the items' gaps (d_z, the standardised mean "
-        "of paired differences; Cohen 1988).",
     ),
     Metric(
         name="group_gap",
@@ -225,8 +216,6 @@ METRICS = (
         replicates=_mean(_values),
         scopes=("all", "category", "lexeme"),
         bounded=False,
-        summary="Mean log-probability gap, first group minus second, in nats, whatever the stereotype says; by word "
-        "with Benjamini-Hochberg over all words of the set.",
     ),
     Metric(
         name="covariate_correlation",
@@ -240,8 +229,6 @@ METRICS = (
         replicates=_correlation,
         scopes=("all",),
         bounded=False,
-        summary="Pearson correlation over words between a published figure of each word (such as its share of women) "
-        "and the word's mean gap towards the group of that figure, in the manner of Caliskan et al. (2017).",
     ),
     Metric(
         name="candidate_mass",
@@ -255,8 +242,6 @@ METRICS = (
         replicates=_mean(_values),
         scopes=("all", "group"),
         bounded=True,
-        summary="Mean probability that all compared words hold together at their slot. Where it is small, the "
-        "comparison is about words that the model hardly expects.",
     ),
 )
 

@@ -183,7 +183,7 @@ def _name_extremes(axes: Axes, points: Sequence[tuple[str, float, float]]) -> No
         for label, x, y in candidates:
             side = _free_side(points, x, y, len(_short(label)))
             height = _range([p[2] for p in points])
-            if side is None or len(placed) >= most or any(abs(y - other) < 0.05 * height for other in placed):
+            if side is None or len(placed) >= most or any(abs(y - other) < 0.07 * height for other in placed):
                 continue
             placed.append(y)
             axes.annotate(
@@ -209,7 +209,7 @@ def _free_side(points: Sequence[tuple[str, float, float]], x: float, y: float, l
     reach = (0.02 + 0.02 * letters) * wide
     for side in (1, -1) if x < (min(xs) + max(xs)) / 2 else (-1, 1):
         end = x + side * reach
-        taken = [p for p in points if abs(p[2] - y) < 0.03 * high and 0 < (p[1] - x) * side < reach]
+        taken = [p for p in points if abs(p[2] - y) < 0.04 * high and 0 < (p[1] - x) * side < reach]
         if min(xs) - 0.03 * wide <= end <= max(xs) + 0.03 * wide and not taken:
             return side
     return None

@@ -304,11 +304,12 @@ def _ends(rows: Sequence[Estimate], probe: ProbeInfo) -> dict[str, Markup]:
 def _dots(prefix: str, probe: ProbeInfo, estimates: Sequence[Estimate], metric: str) -> FigureView | None:
     parts = sorted(pick(estimates, metric, "category:"), key=lambda e: (e.value is None, -(e.value or 0), e.scope))
     valued = [e for e in parts if e.value is not None]
-    if not valued:
+    whole = pick(estimates, metric)
+    if not valued or not whole:
         return None
     title = say("{title} by category", title=title_of(metric))
     alt = say("{title}: highest for {top} ({high}), lowest for {end} ({low}).", title=title, **_ends(valued, probe))
-    rows = [*pick(estimates, metric), *parts]
+    rows = [*whole, *parts]
     if parts[0].unit == "share":
         return _view(prefix, probe, "dots", rows, title, alt, x_label=title_of(metric))
     return _view(prefix, probe, "dots", rows, title, alt)

@@ -29,8 +29,9 @@ _LINK = re.compile(r"https://[A-Za-z0-9./_~%?=&#:+,@-]*[A-Za-z0-9/]")
 METRICS: dict[str, tuple[str, str]] = {
     "stereotype_score": (
         "Stereotype score",
-        "The share of items in which the model gives the stereotyped version a higher probability than its counterpart."
-        " Items without a claimed direction are left out.",
+        "The share of items in which the model gives the stereotyped version a higher probability than its counterpart;"
+        " a tie counts half, and items without a claimed direction are left out (after Nangia et al. 2020 and Nadeem et"
+        " al. 2021).",
     ),
     "stereotype_score_centred": (
         "Stereotype score, centred",
@@ -44,7 +45,8 @@ METRICS: dict[str, tuple[str, str]] = {
     ),
     "signed_effect_dz": (
         "Standardised effect",
-        "The signed effect divided by the standard deviation of the differences: how regular it is, not how large.",
+        "The signed effect divided by the standard deviation of the differences (d_z; Cohen 1988): how regular it is,"
+        " not how large.",
     ),
     "group_gap": (
         "Group gap",
@@ -53,8 +55,9 @@ METRICS: dict[str, tuple[str, str]] = {
     ),
     "covariate_correlation": (
         "Correlation with the published figure",
-        "The correlation over words between the mean gap and a published figure of each word. It shows whether the"
-        " model follows the figure, not whether it should.",
+        "Pearson’s correlation over words between a published figure of each word and the word’s mean gap towards the"
+        " group of that figure, in the manner of Caliskan et al. (2017). It shows whether the model follows the figure,"
+        " not whether it should.",
     ),
     "candidate_mass": (
         "Candidate mass",
@@ -286,8 +289,8 @@ _FINDINGS = {
     " ({value} nats over {items} {things}; {interval}).",
     "group_gap": "The model finds a sentence typically {times} times as likely when it speaks of {first} as when it"
     " speaks of {second} ({value} nats over {items} {things}; {interval}).",
-    "covariate_correlation": "From word to word, the model’s gap between {first} and {second} has a correlation of"
-    " {value} with this figure: {covariate} ({interval}).{direction}",
+    "covariate_correlation": "From word to word, the model’s preference for {figured} has a correlation of {value}"
+    " with this figure: {covariate} ({interval}).{direction}",
     "candidate_mass": "The compared words hold {value} of the model’s probability ({interval}).",
 }
 _OTHER = "The {title} is {value} over {items} {things} ({interval})."
@@ -318,19 +321,19 @@ def finding(estimate: Estimate, probe: ProbeInfo) -> Markup:
         "first": name(first),
         "second": name(second),
         "covariate": probe.covariate or "a published figure",
-        "direction": _direction(estimate, probe),
+        "figured": name(probe.groups.get(probe.covariate_group or "", "the group of a published figure")),
+        "direction": _direction(estimate),
         "title": title.lower(),
     }
     return say(_FINDINGS.get(estimate.metric, _OTHER), **parts) + _reservations(estimate, kind)
 
 
-def _direction(estimate: Estimate, probe: ProbeInfo) -> str:
-    """Say whether the model follows a published figure; the sign does not, as the figure may be either group's."""
-    if includes_neutral(estimate) is not False or probe.covariate_group not in probe.groups:
+def _direction(estimate: Estimate) -> str:
+    """Say whether the model follows a published figure, where the interval allows to say so."""
+    if includes_neutral(estimate) is not False:
         return ""
-    of_first = probe.covariate_group == next(iter(probe.groups))
-    follows = ((estimate.value or 0) > 0) is of_first
-    return " The gap follows the figure." if follows else " The gap runs against the figure."
+    follows = (estimate.value or 0) > 0
+    return " The preference follows the figure." if follows else " The preference runs against the figure."
 
 
 def _reservations(estimate: Estimate, kind: str) -> Markup:

@@ -377,12 +377,13 @@ def test_an_effect_against_the_stereotype_is_said_the_other_way_round() -> None:
     assert said.startswith("The opposite version is typically 2.5 times as likely as the stereotyped one (−0.90 nats")
 
 
-def test_a_published_figure_of_the_second_group_is_followed_by_a_negative_correlation() -> None:
+def test_a_correlation_says_whose_preference_follows_the_figure() -> None:
     probe = sample_record().probes[0]
+    up = estimate("covariate_correlation", "gendered-occupations / fill", "all", 0.7, 0.1)
+    assert "preference for women has a correlation of +0.70" in wording.finding(up, probe).striptags()
+    assert "The preference follows the figure." in wording.finding(up, probe)
     down = estimate("covariate_correlation", "gendered-occupations / fill", "all", -0.7, 0.1)
-    assert "The gap follows the figure." in wording.finding(down, probe)
-    of_men = probe.model_copy(update={"covariate_group": "male"})
-    assert "The gap runs against the figure." in wording.finding(down, of_men)
+    assert "The preference runs against the figure." in wording.finding(down, probe)
 
 
 def test_nothing_hides_in_cleaned_text() -> None:

@@ -6,10 +6,10 @@ log-likelihood by 1e-5, so this is what makes repeated runs equal to the last bi
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -20,9 +20,14 @@ BATCH_SIZE = 256
 """Rows of a batch at the most."""
 BATCH_TOKENS = 4096
 """Tokens of a batch at the most, padding included."""
-_MAX_LOGITS = 48_000_000
+MAX_LOGITS = 48_000_000
 """Logits of a batch at the most (float32: 192 MB), so that a large vocabulary does not exhaust the memory."""
-_GATHER_TOLERANCE = 1e-4
+TOLERANCE = 1e-4
+"""How far logits computed in a cleverer way may lie from plain ones; beyond it the plain way is taken."""
+
+T = TypeVar("T")
+Rows = dict[tuple[int, ...], dict[tuple[int, int], float]]
+"""For each row of input ids, the log-probability of each wanted (position, target)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +129,18 @@ class TransformersBackend(Backend):
         Raises:
             ModelError: a single row does not fit into memory.
         """
-        rows: dict[tuple[int, ...], dict[tuple[int, int], float]] = {}
+        rows: Rows = {}
         for query in queries:
             wanted = rows.setdefault(query.ids, {})
             wanted.update(dict.fromkeys(zip(query.positions, query.targets, strict=True), 0.0))
         order = sorted(rows, key=lambda ids: (len(ids), ids))
         for batch in self._plan(order, rows):
-            self._run(batch, rows)
+            self._within_memory(batch, lambda part: self._run(part, rows), len)
         return [
             tuple(rows[query.ids][key] for key in zip(query.positions, query.targets, strict=True)) for query in queries
         ]
 
-    def _plan(self, order: Sequence[tuple[int, ...]], rows: Any) -> Iterator[list[tuple[int, ...]]]:
+    def _plan(self, order: Sequence[tuple[int, ...]], rows: Rows) -> Iterator[list[tuple[int, ...]]]:
         """Cut rows that are sorted by length into batches."""
         vocabulary = int(self.model.config.vocab_size)
         batch: list[tuple[int, ...]] = []
@@ -145,7 +150,7 @@ class TransformersBackend(Backend):
             full = (
                 len(batch) >= self.batch_size
                 or (len(batch) + 1) * len(ids) > self.batch_tokens
-                or (positions + here) * vocabulary > _MAX_LOGITS
+                or (positions + here) * vocabulary > MAX_LOGITS
             )
             if batch and full:
                 yield batch
@@ -155,55 +160,73 @@ class TransformersBackend(Backend):
         if batch:
             yield batch
 
-    def _run(self, batch: Sequence[tuple[int, ...]], rows: dict[tuple[int, ...], dict[tuple[int, int], float]]) -> None:
-        """Fill in the log-probabilities of one batch, halving it where memory runs out."""
+    def _run(self, batch: Sequence[tuple[int, ...]], rows: Rows) -> None:
+        """Fill in the log-probabilities of one batch."""
+        places = [(r, p) for r, ids in enumerate(batch) for p in sorted({position for position, _ in rows[ids]})]
+        index = {place: n for n, place in enumerate(places)}
+        wanted = [(r, ids, key) for r, ids in enumerate(batch) for key in rows[ids]]
+        values = self._values(
+            self._logits(batch, places),
+            [index[r, position] for r, _, (position, _) in wanted],
+            [target for _, _, (_, target) in wanted],
+        )
+        for (_, ids, key), value in zip(wanted, values, strict=True):
+            rows[ids][key] = value
+
+    def _within_memory(
+        self, batch: Sequence[T], run: Callable[[Sequence[T]], None], tokens: Callable[[T], int]
+    ) -> None:
+        """Run a batch, halving it where memory runs out.
+
+        Raises:
+            ModelError: a single text does not fit into memory.
+        """
         try:
-            self._forward(batch, rows)
+            run(batch)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
             if len(batch) == 1:
-                raise ModelError(f"{self.name}: out of memory for one text of {len(batch[0])} tokens") from None
+                raise ModelError(f"{self.name}: out of memory for one text of {tokens(batch[0])} tokens") from None
             self._notes["memory ran out: some batches were halved, which can move the last digits"] = None
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             middle = len(batch) // 2
-            self._run(batch[:middle], rows)
-            self._run(batch[middle:], rows)
+            self._within_memory(batch[:middle], run, tokens)
+            self._within_memory(batch[middle:], run, tokens)
 
-    def _forward(
-        self, batch: Sequence[tuple[int, ...]], rows: dict[tuple[int, ...], dict[tuple[int, int], float]]
-    ) -> None:
-        places = [(r, p) for r, ids in enumerate(batch) for p in sorted({position for position, _ in rows[ids]})]
-        index = {place: n for n, place in enumerate(places)}
-        logits = self._logits(batch, places).float()
-        wanted = [(r, ids, key) for r, ids in enumerate(batch) for key in rows[ids]]
-        at = torch.tensor([index[r, position] for r, _, (position, _) in wanted], device=logits.device)
-        targets = torch.tensor([target for _, _, (_, target) in wanted], device=logits.device)
+    def _values(self, logits: torch.Tensor, at: Sequence[int], targets: Sequence[int]) -> list[float]:
+        """Return logit - logsumexp of each target at its place, in nats."""
+        logits = logits.float()
         normaliser = torch.logsumexp(logits, dim=-1).double()
-        values = (logits[at, targets].double() - normaliser[at]).tolist()
-        for (_, ids, key), value in zip(wanted, values, strict=True):
-            rows[ids][key] = value
+        where = torch.tensor(at, device=logits.device)
+        chosen = logits[where, torch.tensor(targets, device=logits.device)].double()
+        values: list[float] = (chosen - normaliser[where]).tolist()
+        return values
 
     def _logits(self, batch: Sequence[tuple[int, ...]], places: Sequence[tuple[int, int]]) -> torch.Tensor:
         """Return [place, vocabulary] logits of the given (row, position) pairs."""
         width = max(len(ids) for ids in batch)
-        pad = self.tokenizer.pad_token_id or 0
-        device = self.model.device
-        ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row in batch], device=device)
-        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in batch], device=device)
-        row_index = torch.tensor([row for row, _ in places], device=device)
-        position_index = torch.tensor([position for _, position in places], device=device)
+        mask = [[1] * len(row) + [0] * (width - len(row)) for row in batch]
+        return self._at_places(places, input_ids=self._padded(batch), attention_mask=self._tensor(mask))
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        width, pad = max(len(row) for row in rows), self.tokenizer.pad_token_id or 0
+        return self._tensor([[*row, *[pad] * (width - len(row))] for row in rows])
+
+    def _tensor(self, values: Any) -> torch.Tensor:
+        return torch.tensor(values, device=self.model.device)
+
+    def _at_places(self, places: Sequence[tuple[int, int]], **inputs: torch.Tensor) -> torch.Tensor:
+        rows, positions = self._tensor([row for row, _ in places]), self._tensor([position for _, position in places])
         with torch.inference_mode():
             if self._gather_hook.usable:
-                with self._gather_hook.at(row_index, position_index):
-                    out: torch.Tensor = self._call(ids, mask)
-                    return out[0]
-            out = self._call(ids, mask)
-            return out[row_index, position_index]
+                with self._gather_hook.at(rows, positions):
+                    return self._call(**inputs)[0]
+            return self._call(**inputs)[rows, positions]
 
-    def _call(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.model(input_ids=ids, attention_mask=mask).logits
+    def _call(self, **inputs: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(**inputs).logits
         return logits
 
     def _check_gather(self) -> None:
@@ -218,7 +241,7 @@ class TransformersBackend(Backend):
             self._gather_hook.usable = False
             full = self._logits(rows, places)
             difference = (gathered.float() - full.float()).abs().max().item()
-            self._gather_hook.usable = gathered.shape == full.shape and difference <= _GATHER_TOLERANCE
+            self._gather_hook.usable = gathered.shape == full.shape and difference <= TOLERANCE
         except (RuntimeError, IndexError, ValueError, TypeError):
             self._gather_hook.usable = False
         if not self._gather_hook.usable:

@@ -1,0 +1,54 @@
+"""Arguments and options of the command line, each with the sentence that --help shows."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_STORE = Path("fairprint-runs")
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="Hub id with optional @REVISION, a folder, a .gguf file, or package:NAME for a model inside an installed "
+        "Python package.",
+    ),
+]
+Probes = Annotated[
+    list[str] | None,
+    typer.Option("--probes", help="Probe set by NAME or FILE; repeat for several. Default: all of our own sets."),
+]
+Instruments = Annotated[
+    list[str] | None, typer.Option("--instrument", help="How to ask: fill (default) or sentence; repeat for both.")
+]
+Store = Annotated[Path, typer.Option("--store", help="Folder of runs; made if missing.", envvar="FAIRPRINT_STORE")]
+Report = Annotated[Path | None, typer.Option("--report", help="Write the HTML report here as well.")]
+Country = Annotated[
+    str | None,
+    typer.Option(
+        "--country-iso-code",
+        help="Where the electricity comes from, such as KOR. Without it emissions are an interval over the world.",
+        envvar="FAIRPRINT_COUNTRY_ISO_CODE",
+    ),
+]
+Pue = Annotated[float | None, typer.Option("--pue", help="Power usage effectiveness of the data centre, 1 or more.")]
+Seed = Annotated[int, typer.Option("--seed", help="Recorded, and the seed of whatever is sampled.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", help="Items of each set at the most, in whole templates; the run is marked partial."),
+]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Sentences of a batch at the most.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the newest unfinished run of this model in the store.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never ask a model hub; use its local cache only.")]
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run code that comes with the model; recorded.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be asked; load no model, write nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no closing table.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show where an error comes from.")]
+Run = Annotated[str, typer.Argument(help="Run id, its beginning or end where unique, or latest.")]
