@@ -24,6 +24,7 @@ from fairprint.audit.statistics import (
 from fairprint.probes.items import Item, ProbeSet
 from fairprint.probes.scores import LOGPROB, MASS, Score
 
+_ROUNDING = 1e-20
 TIE = 1e-6
 """Gaps of less than this many nats are ties: float32 cannot tell them apart."""
 
@@ -116,14 +117,17 @@ def _centred_score(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
 
 def _standardised_effect(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
     gaps = _towards_stereotype(rows)
+    middle = float(np.median(gaps))
+    moved = gaps - middle  # squares of gaps far from 0 would drown their variance
 
     def combine(sums: Array) -> Array:
         total, squares, count = sums[:, 0, 0], sums[:, 0, 1], sums[:, 0, 2]
         with np.errstate(invalid="ignore", divide="ignore"):
             variance = (squares - total**2 / count) / (count - 1)
-            return np.where(variance > 0, (total / count) / np.sqrt(np.maximum(variance, 0)), np.nan)
+            varies = variance > _ROUNDING * squares / count
+            return np.where(varies, (middle + total / count) / np.sqrt(np.where(varies, variance, 1)), np.nan)
 
-    return jackknife_sums(np.stack([gaps, gaps**2, np.ones_like(gaps)], axis=1), factors, combine)
+    return jackknife_sums(np.stack([moved, moved**2, np.ones_like(gaps)], axis=1), factors, combine)
 
 
 def _correlation(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
@@ -141,7 +145,8 @@ def _correlation(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
             dx = np.where(present, x - ((x * present).sum(axis=1) / n)[:, None], 0)
             dy = np.where(present, y - ((y * present).sum(axis=1) / n)[:, None], 0)
             r = (dx * dy).sum(axis=1) / np.sqrt((dx**2).sum(axis=1) * (dy**2).sum(axis=1))
-        return np.where(n >= 3, np.clip(r, -1, 1), np.nan)
+        varies = np.all([(d**2).sum(axis=1) > _ROUNDING * (v**2).sum(axis=1) for d, v in ((dx, x), (dy, y))], axis=0)
+        return np.where((n >= 3) & varies, np.clip(r, -1, 1), np.nan)
 
     columns = np.stack([covariates, gaps, np.ones_like(gaps)], axis=1)
     return jackknife_sums(columns, factors, combine, cells=factors.lexeme)
@@ -160,7 +165,7 @@ METRICS = (
         unit="share",
         scale="logit",
         neutral=0.5,
-        neutral_why=_NO_PREFERENCE + "; as many items lean each way, so a constant preference scores 50 % too",
+        neutral_why=_NO_PREFERENCE,
         replicates=_mean(lambda rows: _wins(_towards_stereotype(rows))),
         scopes=("all", "category"),
         bounded=True,
@@ -382,7 +387,7 @@ def _estimate(metric: Metric, probe_set: ProbeSet, instrument: str, scope: str, 
         unit=metric.unit,
         scale=metric.scale,
         neutral=metric.neutral,
-        neutral_why=metric.neutral_why,
+        neutral_why=_neutral_why(metric, known),
         p_value=found.p_value,
         q_value=None,
         family=None,
@@ -401,6 +406,14 @@ def _estimate(metric: Metric, probe_set: ProbeSet, instrument: str, scope: str, 
         reason=found.reason,
         warnings=found.warnings,
     )
+
+
+def _neutral_why(metric: Metric, rows: Sequence[Row]) -> str:
+    if metric.name != "stereotype_score":
+        return metric.neutral_why
+    if sum(row.direction for row in rows):
+        return metric.neutral_why + "; more items lean one way here, so a constant preference moves the score"
+    return metric.neutral_why + "; as many items lean each way, so a constant preference scores 50 % too"
 
 
 def _estimand(factors: Factors) -> str:

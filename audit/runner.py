@@ -293,8 +293,8 @@ class _Work:
 
 
 def _probe_info(probe_set: ProbeSet, items: Sequence[Item]) -> ProbeInfo:
-    copied = ("name", "version", "title", "summary", "measures", "harm_type", "language", "licence", "sources")
-    copied += ("criticism", "cannot_show", "random_factors", "covariate", "covariate_group", "sha256", "source")
+    copied = ["name", "version", "title", "summary", "measures", "harm_type", "language", "licence", "sources"]
+    copied += ["criticism", "cannot_show", "random_factors", "covariate", "covariate_group", "sha256", "source"]
     return ProbeInfo(
         **{key: getattr(probe_set, key) for key in copied},
         groups={group.id: group.label for group in probe_set.groups},

@@ -36,6 +36,10 @@ class Scale:
     inverse: Callable[[float], float]
 
 
+def _exp(x: float) -> float:
+    return math.exp(x) if x < 709 else math.inf
+
+
 def _expit(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
@@ -46,7 +50,7 @@ SCALES = {
         Scale("identity", lambda x: x, lambda x: x),
         Scale("logit", lambda x: np.log(x) - np.log1p(-x), _expit),
         Scale("fisher z", np.arctanh, math.tanh),
-        Scale("log", np.log, math.exp),
+        Scale("log", np.log, _exp),
     )
 }
 
@@ -81,7 +85,8 @@ class Factors:
     def codes(self, factor: str) -> Codes:
         """Return the unit of each item for ``template``, ``lexeme`` or their ``cell``."""
         if factor == "cell":
-            return np.unique(self.template * len(self.names["lexeme"]) + self.lexeme, return_inverse=True)[1]
+            cells: Codes = np.unique(self.template * len(self.names["lexeme"]) + self.lexeme, return_inverse=True)[1]
+            return cells
         return self.template if factor == "template" else self.lexeme
 
 
@@ -128,6 +133,7 @@ def jackknife_sums(
         ``all`` with shape [1], and each of ``template``, ``lexeme``, ``cell`` that is needed with shape [unit].
     """
     cells = np.zeros(len(columns), dtype=np.intp) if cells is None else cells
+    columns = _exactly_summable(columns)
     count = int(cells.max()) + 1 if len(cells) else 1
 
     def sums(codes: Codes) -> Array:
@@ -140,6 +146,16 @@ def jackknife_sums(
     for factor in _needed(factors):
         replicates[factor] = combine(total - sums(factors.codes(factor)))
     return replicates
+
+
+def _exactly_summable(columns: Array) -> Array:
+    """Round each column to a binary grid so coarse that every sum of its numbers is exact, at 1e-12 of the largest.
+
+    Else what is left of a sum after a deletion differs in its last digit, and units that agree exactly seem to vary.
+    """
+    largest = np.maximum(np.abs(columns).max(axis=0, initial=0.0), np.finfo(np.float64).tiny)
+    grid = np.exp2(np.ceil(np.log2(largest * max(len(columns), 1))) - 52)
+    return np.asarray(np.round(columns / grid) * grid)
 
 
 def jackknife_weights(factors: Factors, estimator: Weighted) -> dict[str, Array]:
@@ -181,7 +197,7 @@ def interval(
     """
     value = float(replicates["all"][0])
     if math.isnan(value):
-        return Interval(value=None, reason="no items to compute it from")
+        return Interval(value=None, reason="it has no value here: too few answers, or all the same")
     if not factors.random:
         return Interval(value=value, reason="a single unit: nothing to estimate a variance from")
     found = _known_interval(value, replicates, factors, scale, neutral, items)
@@ -204,15 +220,22 @@ def _known_interval(
         if plain.value <= 0 and value in (0.0, 1.0):
             return _unanimous(value, neutral, min(len(factors.names[factor]) for factor in factors.random))
         forward = _shrunk_logit(value, plain.value, items)
-    elif scale != "identity" and not all(np.isfinite(forward(values)).all() for values in replicates.values()):
+    elif not _inside(forward, replicates):
         return Interval(value=value, reason=f"a value at the edge of the {scale} scale has no interval")
     variance = _two_way(replicates, factors, forward)
     if variance.value <= 0:
         return Interval(value=value, reason="all units agree exactly, so that there is no variance to estimate from")
     found = _assemble(value, float(forward(np.array([value]))[0]), variance, SCALES[scale], neutral)
+    if found.high == math.inf:
+        return Interval(value=value, reason="the interval is wider than numbers go")
     if scale == "logit" and min(value, 1 - value) < _LOPSIDED and _fewest(factors) < _FEW_UNITS:
         return replace(found, warnings=("few units and a lopsided share: the interval is likely too short",))
     return found
+
+
+def _inside(forward: Callable[[Array], Array], replicates: Mapping[str, Array]) -> bool:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return all(bool(np.isfinite(forward(values)).all()) for values in replicates.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +258,8 @@ def _two_way(replicates: Mapping[str, Array], factors: Factors, forward: Callabl
 
 def _jackknife_variance(values: Array) -> float:
     count = len(values)
-    return float((count - 1) / count * np.square(values - values.mean()).sum())
+    moved = values - values[0]  # first, so that equal values differ by exactly 0
+    return float((count - 1) / count * np.square(moved - moved.mean()).sum())
 
 
 def _fewest(factors: Factors) -> int:
@@ -271,7 +295,8 @@ def _assemble(value: float, centre: float, found: _Variance, scale: Scale, neutr
         neutral_here = float(scale.forward(np.array([neutral]))[0])
         p_value = float(2 * stats.t.sf(abs(centre - neutral_here) / error, found.degrees_of_freedom))
         reach = (quantile + float(stats.t.ppf(POWER, found.degrees_of_freedom))) * error
-        detectable = abs(scale.inverse(neutral_here + reach) - neutral)
+        distance = abs(scale.inverse(neutral_here + reach) - neutral)
+        detectable = distance if math.isfinite(distance) else None
     return Interval(
         value=value,
         # a shrunken share can lie a hair outside of its interval near 0 and 1

@@ -32,6 +32,13 @@ def own_set(name: str) -> ProbeSet:
         return load_probe_file(path, source="own")
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
 def find_probe_set(given: str) -> ProbeSet:
     """Return the probe set that a user means: a name from the list, a path, or ``FORMAT:PATH``.
 
@@ -40,10 +47,10 @@ def find_probe_set(given: str) -> ProbeSet:
         ProbeFileError: the file cannot be used.
     """
     path = Path(given)
-    if path.suffix in {".yaml", ".yml"} or path.is_file():
+    if path.suffix in {".yaml", ".yml"} or _is_file(path):
         if path.suffix not in {".yaml", ".yml"}:
             raise UsageError(f"{given}: probe files end in .yaml", hint="fairprint probes schema shows the format")
-        if not path.is_file():
+        if not _is_file(path):
             raise UsageError(f"{given}: no such file")
         return load_probe_file(path)
     prefix, separator, _ = given.partition(":")

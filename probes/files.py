@@ -22,7 +22,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 Factor = Literal["template", "lexeme"]
 
 _SLOT = re.compile(r"\{([^{}]*)\}")
-_SLOT_NAME = re.compile(r"^(group|lexeme)(?:\.([a-z_]+))?$")
+_SLOT_NAME = re.compile(r"^(group|lexeme)(?:\.([a-z0-9][a-z0-9_-]*))?$")
 _DEFAULT_FORM = "text"
 
 Path_ = tuple[str | int, ...]
@@ -55,7 +55,7 @@ class LexemeEntry(_Entry):
     forms: dict[Identifier, Text] = Field(default_factory=dict, description="further words for {lexeme.FORM}")
     category: Text = Field(description="what the word belongs to, for results by category")
     stereotyped: Identifier | None = Field(default=None, description="id of the group that the stereotype expects")
-    covariate: float | None = Field(default=None, description="a published figure of the word")
+    covariate: float | None = Field(default=None, allow_inf_nan=False, description="a published figure of the word")
     source: Text | None = Field(default=None, description="where its direction or figure comes from")
 
 
@@ -118,11 +118,28 @@ def load_probe_file(path: Path, *, source: str = "file") -> ProbeSet:
     return reader.expand(entry, hashlib.sha256(data).hexdigest(), source)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases, which would let a small file unfold without end; every error of a value has a line."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="aliases (*) are not read", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError, AttributeError):
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.MarkedYAMLError(problem=f"{node.value!r} is no {kind}", problem_mark=node.start_mark) from None
+
+
 def _parse_yaml(text: str, file: str) -> tuple[Any, dict[Path_, int]]:
     """Return the content and the line of every key and list entry."""
     lines: dict[Path_, int] = {}
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             raise ProbeFileError("the file is empty", file=file, line=1)
@@ -132,7 +149,10 @@ def _parse_yaml(text: str, file: str) -> tuple[Any, dict[Path_, int]]:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
         raise ProbeFileError(f"not valid YAML: {error.problem or error.context}", file=file, line=line) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        raise ProbeFileError(f"character #x{error.character:04x} cannot stand in YAML", file=file, line=line) from None
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise ProbeFileError(f"not valid YAML: {str(error).splitlines()[0]}", file=file) from None
 
 
@@ -142,6 +162,8 @@ def _note_lines(node: yaml.Node, path: Path_, lines: dict[Path_, int], file: str
         seen: dict[str, int] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise ProbeFileError("a key must be a word", file=file, line=line)
             if key.value in seen:
                 raise ProbeFileError(
                     f"'{key.value}' stands twice; first in line {seen[key.value]}", file=file, line=line
@@ -174,7 +196,8 @@ class _Reader:
         try:
             return ProbeFile.model_validate(content)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
+            # a misspelt key also leaves the right one missing: the unknown one says more
+            first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
             raise self.fail(*_field_message(first), hint="fairprint probes schema shows every key") from None
 
     def expand(self, entry: ProbeFile, sha256: str, source: str) -> ProbeSet:
@@ -319,9 +342,9 @@ def _field_message(error: Any) -> tuple[Any, ...]:
     path: Path_ = tuple(error["loc"])
     key = str(path[-1]) if path else "file"
     if error["type"] == "extra_forbidden":
-        owner = {"groups": GroupEntry, "templates": TemplateEntry, "lexemes": LexemeEntry}.get(str(path[0]))
-        known = (owner or ProbeFile).model_fields if len(path) != 1 else ProbeFile.model_fields
-        return (f"unknown key '{key}'.{nearest(key, known)}", *path)
+        entries: dict[str, type[_Entry]] = {"groups": GroupEntry, "templates": TemplateEntry, "lexemes": LexemeEntry}
+        owner = entries.get(str(path[0]), ProbeFile) if len(path) > 1 else ProbeFile
+        return (f"unknown key '{key}'.{nearest(key, owner.model_fields)}", *path)
     if error["type"] == "missing":
         return (f"the key '{key}' is missing", *path)
     value = repr(error["input"])

@@ -289,8 +289,9 @@ def test_values_that_are_all_equal_have_a_reason_instead_of_an_interval(scale: s
 
 
 def test_a_constant_preference_that_cancels_out_in_every_template_is_not_significant() -> None:
+    rng = np.random.default_rng(6)
     templates, lexemes = grid(7, 10)
-    values = [0.1 if lexeme < "x5" else -0.1 for lexeme in lexemes]
+    values = np.concatenate([rng.permutation([0.1, -0.1] * 5) for _ in range(7)])
 
     found = interval_of_mean(values, templates, lexemes, random=["template"])
 

@@ -94,6 +94,8 @@ def bert(tokenizer: PreTrainedTokenizerFast, seed: int = 0, **changes: Any) -> B
         "max_position_embeddings": 64,
         "initializer_range": 0.3,
         "pad_token_id": tokenizer.pad_token_id,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
     }
     return BertForMaskedLM(BertConfig(**settings | changes)).eval()
 
@@ -110,26 +112,44 @@ def gpt2(tokenizer: PreTrainedTokenizerFast, seed: int = 0, **changes: Any) -> G
         "initializer_range": 0.3,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
+        "attn_pdrop": 0.0,
+        "embd_pdrop": 0.0,
+        "resid_pdrop": 0.0,
     }
     return GPT2LMHeadModel(GPT2Config(**settings | changes)).eval()
 
 
-def train(model: Any, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], steps: int, seed: int = 0) -> None:
-    """Train a model on sentences: masked models on 30 % masked tokens, causal ones on the next token."""
+def train(
+    model: Any,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Sequence[str],
+    steps: int = 200,
+    seed: int = 0,
+    often_masked: Sequence[str] = (),
+) -> None:
+    """Train a model on sentences: a causal one on each next token, a masked one on masked tokens.
+
+    A masked model learns from 10 % of the tokens, and from 80 % of the words in ``often_masked``, so that it is done
+    in seconds.
+    """
     masked = isinstance(model, BertForMaskedLM)
     generator = torch.Generator().manual_seed(seed)
     encoded = tokenizer(list(texts), padding=True, return_tensors="pt")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    often = torch.tensor(tokenizer.convert_tokens_to_ids(list(often_masked)))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3 if masked else 1e-2)
+    warm_up = torch.optim.lr_scheduler.LinearLR(optimizer, 0.02, 1.0, 60)
     model.train()
     for _ in range(steps):
         rows = torch.randint(len(texts), (128,), generator=generator)
         ids, mask = encoded["input_ids"][rows], encoded["attention_mask"][rows]
         labels = ids.masked_fill(mask == 0, -100)
         if masked:
-            hidden = (torch.rand(ids.shape, generator=generator) < 0.3) & (ids >= len(SPECIAL))
+            share = torch.where(torch.isin(ids, often), 0.8, 0.1)
+            hidden = (torch.rand(ids.shape, generator=generator) < share) & (ids >= len(SPECIAL))
             labels = labels.masked_fill(~hidden, -100)
             ids = ids.masked_fill(hidden, tokenizer.mask_token_id)
         optimizer.zero_grad()
         model(input_ids=ids, attention_mask=mask, labels=labels).loss.backward()
         optimizer.step()
+        warm_up.step()
     model.eval()

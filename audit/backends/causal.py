@@ -202,7 +202,7 @@ class CausalBackend(TransformersBackend):
         queries = [self._query(encoded, tokens) for encoded, tokens in plans]
         found = iter(self.token_logprobs([query for query in queries if query is not None]))
         skipped = 1 - len(self.start)
-        answers = []
+        answers: list[dict[int, float]] = []
         for query in queries:
             if query is None:
                 answers.append({})
