@@ -308,7 +308,7 @@ def migrate(data: dict[str, Any]) -> dict[str, Any]:
     Raises:
         StoreError: the record was written by a newer fairprint, or says no schema version.
     """
-    version = data.get("schema_version")
+    version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         raise StoreError(
             f"the record has schema version {version!r}; this fairprint reads up to {SCHEMA_VERSION}",

@@ -1,0 +1,372 @@
+"""The rules of the code base that no linter knows, read off the syntax tree of every module."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("probes", "audit", "reports")
+DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+
+ROWS = {
+    # probe sets, and how a model is asked
+    "probes.errors": 0,
+    "probes.items": 1,
+    "probes.requests": 1,
+    "probes.scores": 1,
+    "probes.files": 2,
+    "probes.catalog": 3,
+    "probes.tasks": 3,
+    # measuring, and keeping what was measured
+    "audit.records": 4,
+    "audit.statistics": 4,
+    "audit.metrics": 5.0,
+    "audit.provenance": 5.0,
+    "audit.store": 5.0,
+    "audit.carbon_sensors": 5.0,
+    "audit.carbon": 5.1,
+    "audit.backends.packing": 5.0,
+    "audit.backends.hf": 5.1,
+    "audit.backends.causal": 5.2,
+    "audit.backends.masked": 5.2,
+    "audit.models": 6,
+    "audit.runner": 7,
+    # telling
+    "reports.wording": 8.0,
+    "reports.figures": 8.1,
+    "reports.sections": 8.1,
+    "reports.doctor": 9,
+    "reports.html": 9,
+    "reports.options": 9,
+    "reports.terminal": 9,
+    "reports.cli": 10,
+}
+"""Where each module stands: it imports modules of lower rows and no others."""
+
+AT_MODULE_LEVEL = {
+    "codecarbon": set(),
+    "gguf": set(),
+    "jinja2": {"reports.html"},
+    "markupsafe": {"reports.html", "reports.sections", "reports.wording"},
+    "matplotlib": {"reports.figures"},
+    "numpy": {"audit.metrics", "audit.statistics"},
+    "pandas": set(),
+    "psutil": {"audit.carbon_sensors"},
+    "pyarrow": set(),
+    "pycountry": set(),
+    "pydantic": {"probes.files", "audit.records", "audit.store"},
+    "rich": {"reports.terminal"},
+    "scipy": {"audit.statistics"},
+    "torch": {"audit.backends.causal", "audit.backends.hf", "audit.backends.masked"},
+    "transformers": set(),
+    "typer": {"reports.cli", "reports.options"},
+    "yaml": {"probes.files"},
+}
+"""Who may import a package of others when it is itself imported; in a function it may be any module."""
+
+MOST_LINES_OF_A_FILE = 400
+MOST_LINES_OF_A_FUNCTION = 60
+ONE_LINE_AN_OPTION = {"audit.runner.audit", "reports.cli.audit"}
+"""Functions that are the options of a command: their signature is not counted."""
+
+FOREIGN_PATHS = ("/wo" + "rk/", "/op" + "t/", "/ro" + "ot/", "/ho" + "me/", "tmp" + "/w")
+"""Places of one machine; put together here so that this file does not hold them."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name of an import statement: ``module`` is what the statement names, ``name`` what it takes from there."""
+
+    line: int
+    module: str
+    name: str
+    level: int
+    in_function: bool
+    for_types: bool
+
+
+@cache
+def modules() -> dict[str, Path]:
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if path.name != "__init__.py"
+    }
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+
+
+def walk(node: ast.AST, in_function: bool = False, for_types: bool = False) -> Iterator[tuple[ast.AST, bool, bool]]:
+    """Yield every node below one, with whether it is inside a function and whether only type checkers read it."""
+    for child in ast.iter_child_nodes(node):
+        yield child, in_function, for_types
+        deeper = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        typed = is_type_checking(node) and child in getattr(node, "body", ())
+        yield from walk(child, in_function or deeper, for_types or typed or is_type_checking(child))
+
+
+@cache
+def imports(path: Path) -> tuple[Import, ...]:
+    found = []
+    for node, in_function, for_types in walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found += [Import(node.lineno, a.name, "", 0, in_function, for_types) for a in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            found += [Import(node.lineno, module, a.name, node.level, in_function, for_types) for a in node.names]
+    return tuple(found)
+
+
+def own(found: Import) -> str | None:
+    """Return the module of ours that an import loads, or None for a module of others."""
+    top, _, module = found.module.partition(".")
+    if top != "fairprint":
+        return None
+    deeper = f"{module}.{found.name}".strip(".")
+    return deeper if deeper in modules() else module
+
+
+def graph() -> dict[str, dict[str, int]]:
+    """Return what each module imports of ours, with the line where it does so first."""
+    edges: dict[str, dict[str, int]] = {}
+    for module, path in modules().items():
+        edges[module] = {}
+        for found in imports(path):
+            target = own(found)
+            if target is not None:
+                edges[module].setdefault(target, found.line)
+    return edges
+
+
+def find_cycle(edges: dict[str, dict[str, int]]) -> list[str]:
+    """Return the modules of one cycle, or nothing: a depth-first search that keeps the way it came."""
+    done: set[str] = set()
+
+    def visit(module: str, way: list[str]) -> list[str]:
+        if module in way:
+            return [*way[way.index(module) :], module]
+        if module in done:
+            return []
+        for target in edges.get(module, ()):
+            cycle = visit(target, [*way, module])
+            if cycle:
+                return cycle
+        done.add(module)
+        return []
+
+    return next((cycle for module in edges if (cycle := visit(module, []))), [])
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode or not listed.stdout:
+        pytest.skip("needs a git checkout")
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+# who imports whom
+
+
+def test_every_module_has_a_row_and_every_row_a_module() -> None:
+    assert sorted(modules()) == sorted(ROWS), "place the module in ROWS of this test and in the table of the design"
+
+
+def test_a_module_imports_only_lower_rows() -> None:
+    edges = graph()
+    upwards = [
+        f"{module}:{line} (row {ROWS[module]}) imports {target} (row {ROWS.get(target)})"
+        for module, targets in edges.items()
+        for target, line in targets.items()
+        if module in ROWS and ROWS[module] <= ROWS.get(target, float("inf"))
+    ]
+
+    assert not upwards
+    assert sum(map(len, edges.values())) > 50, "the test no longer sees the imports"
+
+
+def test_no_import_closes_a_cycle() -> None:
+    assert find_cycle({"a": {"b": 1}, "b": {"c": 1, "d": 2}, "c": {}, "d": {"b": 1}}) == ["b", "d", "b"]
+    assert find_cycle(graph()) == []
+
+
+def test_a_package_says_what_it_is_and_does_nothing() -> None:
+    busy = []
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("__init__.py"):
+            body = tree(path).body
+            if len(body) != 1 or ast.get_docstring(tree(path)) is None:
+                busy.append(str(path.relative_to(ROOT)))
+
+    assert not busy
+
+
+def test_probes_need_neither_torch_nor_numpy_nor_pandas() -> None:
+    heavy = {"torch", "transformers", "numpy", "pandas", "scipy"}
+    offenders = [
+        f"{module}:{found.line} imports {found.module}"
+        for module, path in modules().items()
+        if module.startswith("probes.")
+        for found in imports(path)
+        if found.module.partition(".")[0] in heavy
+    ]
+
+    assert not offenders
+
+
+def test_a_package_of_others_is_imported_at_module_level_only_where_that_was_agreed() -> None:
+    offenders = []
+    for module, path in modules().items():
+        for found in imports(path):
+            package = found.module.partition(".")[0]
+            if found.level or package == "fairprint" or package in sys.stdlib_module_names:
+                continue
+            if not (found.in_function or found.for_types) and module not in AT_MODULE_LEVEL.get(package, ()):
+                offenders.append(f"{module}:{found.line} imports {found.module}")
+
+    assert not offenders, "import it in the function that uses it"
+
+
+def test_our_packages_are_imported_by_their_full_names() -> None:
+    offenders = []
+    for module, path in modules().items():
+        for found in imports(path):
+            if found.level:
+                offenders.append(f"{module}:{found.line} is relative")
+            elif found.module.partition(".")[0] in PACKAGES:
+                offenders.append(f"{module}:{found.line} would load a second copy of {found.module}")
+            elif found.name == "*":
+                offenders.append(f"{module}:{found.line} imports * from {found.module}")
+
+    assert not offenders
+
+
+# what a module holds
+
+
+def test_a_file_can_be_read_in_one_sitting() -> None:
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
+
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES_OF_A_FILE} == {}
+
+
+def functions(
+    module: str, node: ast.AST
+) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:
+    """Yield every function and class below a node, with its full name."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            name = f"{module}.{child.name}"
+            yield name, child
+            yield from functions(name, child)
+        else:
+            yield from functions(module, child)
+
+
+def test_a_function_fits_on_a_screen() -> None:
+    long = {}
+    for module, path in modules().items():
+        for name, node in functions(module, tree(path)):
+            if isinstance(node, ast.ClassDef):
+                continue
+            first = node.body[0].lineno if name in ONE_LINE_AN_OPTION else node.lineno
+            lines = (node.end_lineno or first) - first + 1
+            if lines > MOST_LINES_OF_A_FUNCTION:
+                long[name] = lines
+
+    assert long == {}
+
+
+def public(
+    body: list[ast.stmt], prefix: str
+) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:
+    """Yield the public functions and classes of a module, and the public methods of these classes."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield f"{prefix}.{node.name}", node
+            if isinstance(node, ast.ClassDef):
+                yield from public(node.body, f"{prefix}.{node.name}")
+
+
+def test_what_is_public_says_what_it_does() -> None:
+    silent = [module for module, path in modules().items() if not ast.get_docstring(tree(path))]
+    for module, path in modules().items():
+        silent += [name for name, node in public(tree(path).body, module) if not ast.get_docstring(node)]
+
+    assert not silent
+
+
+def test_importing_a_module_prints_nothing() -> None:
+    loud = [
+        f"{module}:{node.lineno}"
+        for module, path in modules().items()
+        for node, in_function, _ in walk(tree(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"print", "pprint"}
+        and not in_function
+    ]
+
+    assert not loud
+
+
+# what is packaged
+
+
+def test_every_folder_of_code_is_a_listed_package() -> None:
+    folders = {
+        ".".join(("fairprint", *path.parent.relative_to(ROOT).parts))
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+    }
+    without_docstring = [name for name in folders if not (folder(name) / "__init__.py").is_file()]
+
+    assert sorted(DECLARED["packages"]) == sorted(folders)
+    assert DECLARED["package-dir"] == {f"fairprint.{package}": package for package in PACKAGES}
+    assert not without_docstring
+
+
+def folder(package: str) -> Path:
+    return ROOT.joinpath(*package.split(".")[1:])
+
+
+def test_every_file_that_is_no_code_is_package_data_and_every_pattern_finds_one() -> None:
+    patterns = [(folder(package), glob) for package, globs in DECLARED["package-data"].items() for glob in globs]
+    found = {path for base, glob in patterns for path in base.glob(glob)}
+    present = {
+        path
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    }
+
+    assert [f"{base.name}/{glob}" for base, glob in patterns if not any(base.glob(glob))] == []
+    assert sorted(present - found) == []
+    assert {path.suffix for path in found} >= {".yaml", ".html", ".typed"}
+
+
+def test_no_file_names_a_place_of_one_machine() -> None:
+    offenders = []
+    for path in tracked():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        for number, line in enumerate(text.splitlines(), start=1):
+            offenders += [f"{path.relative_to(ROOT)}:{number} {place}" for place in FOREIGN_PATHS if place in line]
+
+    assert not offenders
