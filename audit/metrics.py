@@ -53,7 +53,7 @@ class Metric:
     """A metric: which rows it reads, what it sums, and how the sums become a value.
 
     Attributes:
-        reads: ``gap`` or ``mass`` rows.
+        reads: which rows: ``gap``, ``centred`` gaps, ``covariate`` or ``mass``.
         directed: whether only items with a stereotyped direction count.
         replicates: estimate and leave-one-out replicates of rows without missing values.
         scopes: ``all``, ``category``, ``lexeme``, ``group``.
@@ -223,6 +223,19 @@ METRICS = (
         bounded=False,
     ),
     Metric(
+        name="group_gap_centred",
+        version=1,
+        reads="centred",
+        directed=False,
+        unit="nats",
+        scale="identity",
+        neutral=0.0,
+        neutral_why="without association a word would lean as the other words do in the same template",
+        replicates=_mean(_values),
+        scopes=("lexeme",),
+        bounded=False,
+    ),
+    Metric(
         name="covariate_correlation",
         version=1,
         reads="covariate",
@@ -265,6 +278,7 @@ def evaluate(probe_set: ProbeSet, items: Sequence[Item], scores: Sequence[Score]
         "gap": gaps,
         "mass": [_mass_row(score) for score in scores if score.name == MASS],
         "covariate": _covariate_rows(probe_set, gaps),
+        "centred": _centred_rows(gaps),
     }
     estimates: list[Estimate] = []
     for metric in METRICS:
@@ -335,6 +349,19 @@ def _covariate_rows(probe_set: ProbeSet, gaps: Sequence[Row]) -> list[Row]:
     return [
         replace(row, value=None if row.value is None else sign * row.value) for row in gaps if row.covariate is not None
     ]
+
+
+def _centred_rows(gaps: Sequence[Row]) -> list[Row]:
+    """Take off each template's mean gap: what the sentence and the groups' words do by themselves.
+
+    The means are those of all words that have an answer, so that leaving out a template moves no other template's.
+    """
+    known: dict[str, list[float]] = {}
+    for row in gaps:
+        if row.value is not None:
+            known.setdefault(row.template, []).append(row.value)
+    means = {template: math.fsum(values) / len(values) for template, values in known.items()}
+    return [replace(row, value=None if row.value is None else row.value - means[row.template]) for row in gaps]
 
 
 def _mass_row(score: Score) -> Row:

@@ -20,6 +20,10 @@ MOST_SENTENCES = 5
 MOST_WORDS = 10
 MOST_ITEMS = 25
 MOST_LEXEMES = 250
+WORD_TABLES = (
+    ("group_gap", "Gap of each word, log P({first}) minus log P({second}) in nats, {neutral} if equal"),
+    ("group_gap_centred", "Gap of each word against the mean of all words in the same template, in nats"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,7 @@ class FindingView:
     sentences: tuple[Markup, ...]
     whole: tuple[Estimate, ...]
     results: tuple[Table, ...]
-    words: Table | None
+    words: tuple[Table, ...]
     figures: tuple[FigureView, ...]
     warnings: tuple[str, ...]
 
@@ -134,19 +138,23 @@ def word_sentences(estimates: Sequence[Estimate], probe: ProbeInfo) -> list[Mark
     found = [e for e in tested if (e.q_value or 0) < wording.FALSE_DISCOVERY_RATE]
     counts = {"found": number(len(found), "tally"), "tested": number(len(tested), "tally")}
     rate = wording.KINDS["level"](wording.FALSE_DISCOVERY_RATE)
-    share = say("{found} of {tested} words lean to one group at a false discovery rate of {rate}", **counts, rate=rate)
+    share = say(
+        "Next to the other words, {found} of {tested} lean to one group at a false discovery rate of {rate}",
+        **counts,
+        rate=rate,
+    )
     first, second = labels(probe)
     sides = ((ranked[0], first, 1), (ranked[-1], second, -1))
     ends = [(e, group) for e, group, side in sides if (e.value or 0) * side > 0]
-    text = "“{word}” towards {group} ({times} times as likely)"
+    text = "“{word}” towards {group} ({times} times as likely as the words are on average)"
     words = [say(text, word=word(e, probe), group=group, times=number(e.value, "times")) for e, group in ends]
     tail = say("; furthest out: {words}.", words=Markup(" and ").join(words)) if words else Markup(".")
     return [share + tail]
 
 
-def ranked_words(estimates: Sequence[Estimate]) -> list[Estimate]:
+def ranked_words(estimates: Sequence[Estimate], metric: str = "group_gap_centred") -> list[Estimate]:
     """Return the gaps of the words that have one, largest first."""
-    found = [e for e in pick(estimates, "group_gap", "lexeme:") if e.value is not None]
+    found = [e for e in pick(estimates, metric, "lexeme:") if e.value is not None]
     return sorted(found, key=lambda e: (-(e.value or 0), e.scope))
 
 
@@ -178,7 +186,7 @@ def _finding(prefix: str, label: str, probe: ProbeInfo, estimates: list[Estimate
         sentences=(*sentences, *word_sentences(estimates, probe)),
         whole=tuple(whole),
         results=_results(prefix, probe, whole),
-        words=_words(prefix, probe, estimates),
+        words=tuple(t for m, text in WORD_TABLES if (t := _words(prefix, probe, estimates, m, text))),
         figures=tuple(
             f for f in (*figures, _scatter(prefix, probe, estimates), _lexemes(prefix, probe, estimates)) if f
         ),
@@ -252,14 +260,14 @@ def factor(text: str) -> str:
     return {"lexeme": "word"}.get(text, clean(text))
 
 
-def _words(prefix: str, probe: ProbeInfo, estimates: Sequence[Estimate]) -> Table | None:
-    every = pick(estimates, "group_gap", "lexeme:")
+def _words(prefix: str, probe: ProbeInfo, estimates: Sequence[Estimate], metric: str, text: str) -> Table | None:
+    every = pick(estimates, metric, "lexeme:")
     kept = sorted(every, key=lambda e: (-abs(e.value or 0), e.scope))[:MOST_LEXEMES]
     if not kept:
         return None
     first, second = labels(probe)
     caption = say(
-        "Gap of each word, log P({first}) minus log P({second}) in nats, {neutral} if equal; {n} of {all} words",
+        text + "; {n} of {all} words",
         neutral=number(kept[0].neutral, "nats", kept[0].neutral_why),
         first=first,
         second=second,
@@ -321,13 +329,13 @@ def _lexemes(prefix: str, probe: ProbeInfo, estimates: Sequence[Estimate]) -> Fi
         return None
     shown = ranked if len(ranked) <= 2 * MOST_WORDS else [*ranked[:MOST_WORDS], *ranked[-MOST_WORDS:]]
     first, second = labels(probe)
-    title = say("Words that lean most to {first} or to {second}", first=first, second=second)
-    text = "The gaps between {first} and {second} go from {high} nats for {top} to {low} nats for {end}."
+    title = say("Words that lean more to {first} or to {second} than the others do", first=first, second=second)
+    text = "Against the mean of all words, the gaps go from {high} nats for {top} to {low} nats for {end}."
     return _view(prefix, probe, "words", shown, title, say(text, first=first, second=second, **_ends(ranked, probe)))
 
 
 def _scatter(prefix: str, probe: ProbeInfo, estimates: Sequence[Estimate]) -> FigureView | None:
-    rows = [e for e in ranked_words(estimates) if _lexeme(e) in probe.lexeme_covariates]
+    rows = [e for e in ranked_words(estimates, "group_gap") if _lexeme(e) in probe.lexeme_covariates]
     if not rows or probe.covariate is None:
         return None
     title = Markup("The gap of each word against a published figure")

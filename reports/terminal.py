@@ -26,6 +26,7 @@ from fairprint.reports.wording import (
     duration,
     includes_neutral,
     kind_of,
+    labels,
     probability,
     scaled,
     sensors,
@@ -107,7 +108,10 @@ def closing(record: RunRecord) -> None:
             if estimate.probe_set == probe.name and not estimate.scope.startswith(("lexeme:", "group:")):
                 table.add_row(*_cells(estimate, record))
         console.print(table)
-        words = _words([e for e in record.estimates if e.probe_set == probe.name and e.scope.startswith("lexeme:")])
+        words = _words(
+            [e for e in record.estimates if (e.probe_set, e.metric) == (probe.name, "group_gap_centred")],
+            *labels(probe),
+        )
         if words:
             console.print(escape(words), style="dim", highlight=False)
         console.print()
@@ -141,15 +145,15 @@ def _cells(estimate: Estimate, record: RunRecord) -> tuple[str, ...]:
     )
 
 
-def _words(estimates: Sequence[Estimate]) -> str:
+def _words(estimates: Sequence[Estimate], first: str, second: str) -> str:
     found = [e for e in estimates if e.q_value is not None and e.q_value < 0.05 and e.value is not None]
     if not estimates:
         return ""
     ranked = sorted(found, key=lambda e: e.value or 0)
-    low = ", ".join(e.scope.partition(":")[2] for e in ranked[:5] if (e.value or 0) < 0)
-    high = ", ".join(e.scope.partition(":")[2] for e in ranked[::-1][:5] if (e.value or 0) > 0)
-    told = f"{len(found)} of {len(estimates)} words differ (Benjamini-Hochberg, q < 0.05)"
-    return told + (f"; furthest down: {low}" if low else "") + (f"; furthest up: {high}" if high else "")
+    low = ", ".join(clean(e.scope.partition(":")[2]) for e in ranked[:5] if (e.value or 0) < 0)
+    high = ", ".join(clean(e.scope.partition(":")[2]) for e in ranked[::-1][:5] if (e.value or 0) > 0)
+    told = f"Next to the other words, {len(found)} of {len(estimates)} lean to one group (Benjamini-Hochberg, q < 0.05)"
+    return told + (f"; most to {second}: {low}" if low else "") + (f"; most to {first}: {high}" if high else "")
 
 
 def footprint_line(footprint: Footprint) -> str:

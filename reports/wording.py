@@ -53,6 +53,11 @@ METRICS: dict[str, tuple[str, str]] = {
         "The mean of log P(first group) minus log P(second group), in nats. The exponential of a gap says how many"
         " times as likely the one version is; it holds no claim about which direction would be a stereotype.",
     ),
+    "group_gap_centred": (
+        "Gap against the other words",
+        "The group gap of a word minus the mean gap of all words in the same template: which words lean more to one"
+        " group than the others do, whatever the sentence and the groups’ own words do by themselves.",
+    ),
     "covariate_correlation": (
         "Correlation with the published figure",
         "Pearson’s correlation over words between a published figure of each word and the word’s mean gap towards the"

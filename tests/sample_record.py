@@ -40,6 +40,7 @@ ADJECTIVES = {
     "health": "pregnant frail healthy sick tired drunk fit ill injured dizzy exhausted fragile vigorous pale",
     "status": "rich poor famous powerful homeless unknown wealthy respected single married divorced educated idle busy",
 }
+WORD_METRICS = ("group_gap", "group_gap_centred")
 
 
 def digest(text: str) -> str:
@@ -49,7 +50,12 @@ def digest(text: str) -> str:
 
 def estimate(metric: str, instrument: str, scope: str, value: float | None, half: float, **changes: Any) -> Estimate:
     """Return an estimate with an interval of ``value`` ± ``half`` and all that stands beside it."""
-    units = {"group_gap": "nats", "signed_effect": "nats", "signed_effect_dz": "standard deviations"}
+    units = {
+        "group_gap": "nats",
+        "group_gap_centred": "nats",
+        "signed_effect": "nats",
+        "signed_effect_dz": "standard deviations",
+    }
     unit = units.get(metric, "correlation" if metric == "covariate_correlation" else "share")
     neutral = 0.5 if metric.startswith("stereotype") else None if metric == "candidate_mass" else 0.0
     absent = value is None
@@ -113,7 +119,8 @@ def occupation_estimates() -> list[Estimate]:
     categories, shares = occupations()
     gaps = {word: 0.9 - 0.027 * share + rng.gauss(0, 0.45) for word, share in shares.items()}
     words = [
-        estimate("group_gap", name, f"lexeme:{w}", g, rng.uniform(0.25, 0.7), items=12, units={"template": 12})
+        estimate(metric, name, f"lexeme:{w}", g, rng.uniform(0.25, 0.7), items=12, units={"template": 12})
+        for metric in WORD_METRICS
         for w, g in gaps.items()
     ]
     extremes = (
@@ -150,7 +157,11 @@ def adjective_estimates() -> list[Estimate]:
     planted = {"beautiful": -2.1, "pretty": -2.6, "handsome": 2.4, "pregnant": -3.4, "bearded": 1.9, "hysterical": -1.1}
     gaps = {(c, w): planted.get(w, rng.gauss(0.06, 0.35)) for c, words in ADJECTIVES.items() for w in words.split()}
     few = {"units": {"template": 6}, "items": 6, "warnings": ()}
-    words = [estimate("group_gap", name, f"lexeme:{w}", g, rng.uniform(0.2, 0.8), **few) for (_, w), g in gaps.items()]
+    words = [
+        estimate(metric, name, f"lexeme:{w}", g, rng.uniform(0.2, 0.8), **few)
+        for metric in WORD_METRICS
+        for (_, w), g in gaps.items()
+    ]
     total, units = len(gaps), {"template": 6, "lexeme": len(gaps)}
     caution = ("only 6 templates: the interval is likely too short",)
     mean = sum(gaps.values()) / total

@@ -114,10 +114,10 @@ def is_type_checking(node: ast.AST) -> bool:
 def walk(node: ast.AST, in_function: bool = False, for_types: bool = False) -> Iterator[tuple[ast.AST, bool, bool]]:
     """Yield every node below one, with whether it is inside a function and whether only type checkers read it."""
     for child in ast.iter_child_nodes(node):
-        yield child, in_function, for_types
+        typed = for_types or (is_type_checking(node) and child not in getattr(node, "orelse", ()))
+        yield child, in_function, typed
         deeper = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        typed = is_type_checking(node) and child in getattr(node, "body", ())
-        yield from walk(child, in_function or deeper, for_types or typed or is_type_checking(child))
+        yield from walk(child, in_function or deeper, typed)
 
 
 @cache

@@ -378,7 +378,9 @@ def test_a_set_without_any_answer_has_no_values_and_says_why() -> None:
     items, gaps = generic()
     found = estimates(items, scores(items, dict.fromkeys(gaps, None)))
 
-    assert {name for name, scope in found if scope == "all"} == {m.name for m in METRICS} - {"candidate_mass"}
+    assert {name for name, scope in found if scope == "all"} == {
+        metric.name for metric in METRICS if "all" in metric.scopes
+    } - {"candidate_mass"}
     for estimate in found.values():
         assert estimate.value is estimate.low is estimate.high is estimate.p_value is None
         assert estimate.items == 0
@@ -389,22 +391,40 @@ def test_a_set_without_any_answer_has_no_values_and_says_why() -> None:
 # scopes and families
 
 
-def test_q_values_stand_beside_words_only_and_equal_those_of_scipy() -> None:
+@pytest.mark.parametrize("metric", ["group_gap", "group_gap_centred"])
+def test_q_values_stand_beside_words_only_and_equal_those_of_scipy(metric: str) -> None:
     items, gaps = generic()
     gaps |= {(f"t{t}", "x3"): None for t in range(5)}
     found = list(estimates(items, scores(items, gaps)).values())
 
-    words = [e for e in found if e.scope.startswith("lexeme:")]
-    assert {e.metric for e in words} == {"group_gap"}
+    words = [e for e in found if e.metric == metric and e.scope.startswith("lexeme:")]
     assert len(words) == 8
     tested = [e for e in words if e.p_value is not None]
     assert len(tested) == 7
     expected = stats.false_discovery_control([e.p_value for e in tested])
     assert [e.q_value for e in tested] == pytest.approx(expected.tolist())
-    assert {e.family for e in tested} == {"group_gap by word in by-hand"}
+    assert {e.family for e in tested} == {f"{metric} by word in by-hand"}
     for other in found:
-        if other not in tested:
+        if other.p_value is None or not other.scope.startswith("lexeme:"):
             assert (other.q_value, other.family) == (None, None)
+
+
+def test_the_centred_gap_of_a_word_is_its_distance_from_the_mean_word_of_each_template() -> None:
+    items = [item(t, x) for t in ("t0", "t1") for x in ("a", "b", "c")]
+    gaps = {
+        ("t0", "a"): 1.0,
+        ("t0", "b"): 2.0,
+        ("t0", "c"): 6.0,
+        ("t1", "a"): -4.0,
+        ("t1", "b"): None,
+        ("t1", "c"): 0.0,
+    }
+    found = estimates(items, scores(items, gaps))
+
+    # the template means are 3 and -2, the second of the two words that have an answer
+    expected = {"a": (-2.0 + -2.0) / 2, "b": -1.0, "c": (3.0 + 2.0) / 2}
+    assert {x: found["group_gap_centred", f"lexeme:{x}"].value for x in "abc"} == pytest.approx(expected)
+    assert found["group_gap_centred", "lexeme:b"].missing == 1
 
 
 def test_a_single_category_or_word_is_not_repeated() -> None:
@@ -418,7 +438,7 @@ def test_a_metric_with_nothing_to_read_is_left_out() -> None:
     items = [item(t, x) for t in ("t0", "t1") for x in ("a", "b")]
     found = estimates(items, scores(items, {(i.template, i.lexeme): 1.0 for i in items}))
 
-    assert {name for name, _ in found} == {"group_gap"}
+    assert {name for name, _ in found} == {"group_gap", "group_gap_centred"}
 
 
 @pytest.mark.parametrize(
@@ -499,6 +519,11 @@ def whole_sample() -> tuple[list[Item], list[Score]]:
     return items, scores(items, gaps) + [score(i, "", MASS, float(rng.uniform(0.3, 0.8))) for i in items]
 
 
+def widest(metric: Metric) -> str:
+    """The scope in which a metric reads the most of ``whole_sample``."""
+    return "all" if "all" in metric.scopes else f"{metric.scopes[0]}:x1"
+
+
 def test_metrics_have_names_of_their_own_and_wording_names_no_other() -> None:
     names = [metric.name for metric in METRICS]
 
@@ -513,19 +538,20 @@ class TestEveryMetric:
         assert metric.unit in {"share", "nats", "standard deviations", "correlation"}
         assert metric.neutral_why
         assert metric.version >= 1
-        assert metric.scopes[0] == "all"
+        assert metric.scopes[0] in {"all", "lexeme"}
         title, meaning = wording.METRICS[metric.name]
         assert title
         assert meaning.endswith(".")
 
     def test_it_runs_on_a_common_sample_and_gives_a_whole_estimate(self, metric: Metric) -> None:
         items, table = whole_sample()
-        found = estimates(items, table)[metric.name, "all"]
+        found = estimates(items, table)[metric.name, widest(metric)]
 
         assert found.low < found.value < found.high
         assert (found.metric_version, found.scale, found.unit) == (metric.version, metric.scale, metric.unit)
         assert (found.instrument, found.level) == ("by-hand / fill", 0.95)
-        assert (found.items, found.missing, found.units) == (40, 0, {"template": 5, "lexeme": 8})
+        told = (40, 0, {"template": 5, "lexeme": 8}) if widest(metric) == "all" else (5, 0, {"template": 5})
+        assert (found.items, found.missing, found.units) == told
         assert (found.p_value is None) == (found.detectable is None) == (metric.neutral is None)
         assert [e.value for e in found.extremes] == sorted(e.value for e in found.extremes)
         if metric.bounded or metric.unit == "share":
@@ -536,12 +562,14 @@ class TestEveryMetric:
     def test_its_extremes_are_those_of_deleting_each_template_and_computing_anew(self, metric: Metric) -> None:
         items, table = whole_sample()
         in_set = probe_set(items, random_factors=("template",))
-        whole = estimates(items, table, in_set=in_set)[metric.name, "all"]
+        whole = estimates(items, table, in_set=in_set)[metric.name, widest(metric)]
 
         parts = {}
         for template in (f"t{t}" for t in range(5)):
             kept = [s for s in table if s.template != template]
-            parts[template] = estimates([i for i in items if i.template != template], kept)[metric.name, "all"].value
+            parts[template] = estimates([i for i in items if i.template != template], kept)[
+                metric.name, widest(metric)
+            ].value
 
         assert [e.value for e in whole.extremes] == pytest.approx([min(parts.values()), max(parts.values())])
         for extreme in whole.extremes:
@@ -549,8 +577,8 @@ class TestEveryMetric:
 
     def test_the_order_of_items_and_scores_changes_nothing(self, metric: Metric) -> None:
         items, table = whole_sample()
-        before = estimates(items, table)[metric.name, "all"]
-        after = estimates(items[::-1], table[::-1])[metric.name, "all"]
+        before = estimates(items, table)[metric.name, widest(metric)]
+        after = estimates(items[::-1], table[::-1])[metric.name, widest(metric)]
 
         for key in ("value", "low", "high", "p_value", "standard_error", "degrees_of_freedom", "design_effect"):
             expected = getattr(before, key)
@@ -559,15 +587,24 @@ class TestEveryMetric:
     def test_it_has_no_value_without_answers(self, metric: Metric) -> None:
         items, table = whole_sample()
         silent = [score(i, s.group, s.name, None) for i in items for s in table if s.item == i.id]
-        found = estimates(items, silent)[metric.name, "all"]
+        found = estimates(items, silent)[metric.name, widest(metric)]
 
-        assert (found.value, found.missing, found.reason) == (None, 40, "no item has an answer")
+        assert (found.value, found.missing, found.reason) == (
+            None,
+            40 if widest(metric) == "all" else 5,
+            "no item has an answer",
+        )
 
     @pytest.mark.parametrize("size", [1, 2, 3])
     def test_a_handful_of_items_gives_finite_numbers_or_a_reason(self, metric: Metric, size: int) -> None:
         items, table = whole_sample()
         few = [i for i in items if i.template < f"t{size}" and i.lexeme < f"x{size}"]
-        found = estimates(few, [s for s in table if s.item in {i.id for i in few}])[metric.name, "all"]
+        every = estimates(few, [s for s in table if s.item in {i.id for i in few}])
+        assert (metric.name, "all") in every or "all" not in metric.scopes
+        found = every.get((metric.name, widest(metric)))
+        if found is None:  # one word is no part of its set
+            assert size <= 2 and "all" not in metric.scopes
+            return
 
         assert (found.value is None or found.low is None) == (found.reason is not None)
         held = [found.value, found.low, found.high, found.p_value, found.detectable, found.standard_error]
