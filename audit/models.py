@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,6 +23,10 @@ DTYPES = ("float32", "bfloat16", "float16")
 _WORKS = (
     "works so far: masked language models (BERT, DistilBERT, RoBERTa, ALBERT ...) and causal ones (GPT-2, Llama ...)"
 )
+_LONGEST_NAME = 200
+"""Characters of a hub id with a revision at the most; an id alone has at most 96."""
+_NOT_THE_MODEL = {"_name_or_path", "transformers_version", "architectures", "dtype"}
+"""Keys of a config that saving adds or changes; the weights that are hashed say their own type."""
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?(@[\w./-]+)?$")
 
 
@@ -65,20 +69,29 @@ def find_model(given: str) -> Source:
     if given.startswith("package:"):
         return _in_package(given)
     path = Path(given)
+    is_folder, is_file = (given and _holds(check, path) for check in (Path.is_dir, Path.is_file))
     if path.suffix == ".gguf":
-        if not path.is_file():
+        if not is_file:
             raise UsageError(f"{given}: no such file")
         return Source(name=path.name, location=str(path.parent), gguf_file=path.name)
-    if path.is_dir():
+    if is_folder:
         return Source(name=path.resolve().name, location=str(path))
-    if path.exists():
+    if is_file:
         raise UsageError(f"{given} is a file; a model is a folder, a .gguf file, package:NAME or a hub id")
-    if given.startswith((".", "/", "~")) or not _HUB_ID.match(given):
+    if given.startswith((".", "/", "~")) or len(given) > _LONGEST_NAME or not _HUB_ID.match(given):
         raise UsageError(
             f"{given}: no such folder, and no hub id either", hint="a hub id is NAME or OWNER/NAME[@REVISION]"
         )
     location, _, revision = given.partition("@")
     return Source(name=given, location=location, revision=revision or None)
+
+
+def _holds(check: Callable[[Path], bool], path: Path) -> bool:
+    """Ask the file system; a name that no file can have is the name of no file."""
+    try:
+        return check(path)
+    except (OSError, ValueError):
+        return False
 
 
 def _in_package(given: str) -> Source:
@@ -87,18 +100,25 @@ def _in_package(given: str) -> Source:
     spec = find_spec(name) if name.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(f"no installed package '{name}'", hint=f"pip install {name or 'NAME'}")
-    files = [file for root in spec.submodule_search_locations for file in sorted(Path(root).rglob("*"))]
-    folders = [file.parent for file in files if file.name == "config.json" and _has_model_type(file)]
-    least = min((len(folder.parts) for folder in folders), default=0)
-    found = [f for f in folders if len(f.parts) == least] or [file for file in files if file.suffix == ".gguf"]
+    roots = [Path(root) for root in spec.submodule_search_locations]
+    files = {file: file.relative_to(root) for root in roots for file in sorted(root.rglob("*"))}
+    folders = {
+        file.parent: inside.parent
+        for file, inside in files.items()
+        if file.name == "config.json" and _has_model_type(file)
+    }
+    least = min((len(inside.parts) for inside in folders.values()), default=0)
+    shallowest = {folder: inside for folder, inside in folders.items() if len(inside.parts) == least}
+    found = shallowest or {file: inside for file, inside in files.items() if file.suffix == ".gguf"}
     if not found:
         raise UsageError(f"the package '{name}' holds no model: no config.json with a model_type, and no .gguf file")
     if len(found) > 1:
-        told = ", ".join(str(file.relative_to(Path(next(iter(spec.submodule_search_locations))))) for file in found)
+        told = ", ".join(map(str, found.values()))
         raise UsageError(f"the package '{name}' holds several models: {told}", hint="give the path of one")
-    if found[0].suffix == ".gguf":
-        return Source(name=given, location=str(found[0].parent), gguf_file=found[0].name)
-    return Source(name=given, location=str(found[0]))
+    (path,) = found
+    if path.suffix == ".gguf":
+        return Source(name=given, location=str(path.parent), gguf_file=path.name)
+    return Source(name=given, location=str(path))
 
 
 def _has_model_type(file: Path) -> bool:
@@ -153,10 +173,9 @@ def model_kind(config: Any, name: str) -> str:
     # an encoder-decoder is in the tables too, under heads that are not what it was trained for
     if not getattr(config, "is_encoder_decoder", False):
         for architecture in config.architectures or ():
-            if architecture.endswith("ForMaskedLM"):
-                return "masked"
-            if architecture.endswith(("ForCausalLM", "LMHeadModel")):
-                return "causal"
+            kind = _kind_of_class(architecture)
+            if kind:
+                return kind
             if "For" in architecture and not architecture.endswith("ForPreTraining"):
                 raise ModelError(f"{name} is a {architecture}, which has no language-model head; {_WORKS}")
         # encoders stand in both tables, since they can be run as decoders; decoders stand in one
@@ -164,6 +183,12 @@ def model_kind(config: Any, name: str) -> str:
             if config.model_type in table:
                 return kind
     raise ModelError(f"{name} is a {config.model_type} model, which cannot be audited; {_WORKS}")
+
+
+def _kind_of_class(architecture: str) -> str | None:
+    if architecture.endswith("ForMaskedLM"):
+        return "masked"
+    return "causal" if architecture.endswith(("ForCausalLM", "LMHeadModel")) else None
 
 
 def open_model(
@@ -195,6 +220,9 @@ def open_model(
         kind = model_kind(config, source.name)
         classes = {"masked": transformers.AutoModelForMaskedLM, "causal": transformers.AutoModelForCausalLM}
         tokenizer = transformers.AutoTokenizer.from_pretrained(source.location, **where)
+        if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+            # transformers makes an empty one where the files are missing
+            raise ModelError(f"{source.name} has no tokenizer", hint="save the tokenizer into the model's folder")
         model, report = classes[kind].from_pretrained(
             source.location, config=config, dtype=getattr(torch, dtype), output_loading_info=True, **where
         )
@@ -211,25 +239,19 @@ def open_object(model: Any, tokenizer: Any, **options: Any) -> Opened:
         UsageError: no tokenizer was given.
         ModelError: the model has no language-model head.
     """
-    if tokenizer is None:
-        tokenizer = getattr(model, "tokenizer", None)
-        model = getattr(model, "model", model) if tokenizer is not None else model
+    import transformers
+
+    if isinstance(model, transformers.Pipeline):
+        model, tokenizer = model.model, tokenizer or model.tokenizer
     if tokenizer is None:
         raise UsageError("a model object needs its tokenizer", hint="audit(model, tokenizer=tokenizer)")
     name = Path(str(getattr(model, "name_or_path", "") or type(model).__name__)).name
-    config = model.config
     told = type(model).__name__
-    kind = (
-        "masked"
-        if told.endswith("ForMaskedLM")
-        else "causal"
-        if told.endswith(("ForCausalLM", "LMHeadModel"))
-        else None
-    )
+    kind = _kind_of_class(told) if isinstance(model, transformers.PreTrainedModel) else None
     if kind is None:
         raise ModelError(f"{name} is a {told}, which has no language-model head; {_WORKS}")
     model.eval()
-    return _opened(model, tokenizer, kind, name, "in memory", getattr(config, "_commit_hash", None), options)
+    return _opened(model, tokenizer, kind, name, "in memory", getattr(model.config, "_commit_hash", None), options)
 
 
 def _opened(
@@ -262,8 +284,10 @@ def fingerprint(model: Any, tokenizer: Any) -> str:
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    digest.update(tokenizer.backend_tokenizer.to_str().encode())
-    config = {k: v for k, v in model.config.to_dict().items() if k not in {"_name_or_path", "transformers_version"}}
+    # how a text was last padded or cut is a state of the tokenizer object, and no score depends on it
+    rules = json.loads(tokenizer.backend_tokenizer.to_str()) | {"padding": None, "truncation": None}
+    digest.update(json.dumps([rules, tokenizer.special_tokens_map], sort_keys=True, default=str).encode())
+    config = {k: v for k, v in model.config.to_dict().items() if k not in _NOT_THE_MODEL}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
     return digest.hexdigest()
 

@@ -47,6 +47,13 @@ class ModelInfo(Record):
     notes: tuple[str, ...] = ()
 
 
+class GroupInfo(Record):
+    """A compared group and how it is called; gaps are first group minus second."""
+
+    id: str
+    label: str
+
+
 class ProbeInfo(Record):
     """Which questions were asked: a probe set without its items."""
 
@@ -61,7 +68,7 @@ class ProbeInfo(Record):
     sources: tuple[str, ...]
     criticism: tuple[str, ...]
     cannot_show: tuple[str, ...]
-    groups: dict[str, str] = Field(description="label of each group, by id; gaps are first minus second")
+    groups: tuple[GroupInfo, ...]
     random_factors: tuple[str, ...]
     covariate: str | None = Field(description="what the published figure of each lexeme is")
     covariate_group: str | None = Field(description="id of the group whose figure it is")
@@ -73,6 +80,11 @@ class ProbeInfo(Record):
     templates: int
     lexemes: int
     items_in_set: int = Field(description="items of the whole set; more than items where a limit was given")
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The label of each group, by id, in the order of the set."""
+        return {group.id: group.label for group in self.groups}
 
 
 class Extreme(Record):

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fairprint.audit.carbon import combine, measure, resolve_grid
-from fairprint.audit.metrics import evaluate, highlights
+from fairprint.audit.evaluate import evaluate, highlights
 from fairprint.audit.models import Opened, check_device, check_dtype, find_model, open_model, open_object
 from fairprint.audit.provenance import environment
-from fairprint.audit.records import Estimate, GridFactor, ItemHighlight, Options, Plan, ProbeInfo, RunRecord
+from fairprint.audit.records import Estimate, GridFactor, GroupInfo, ItemHighlight, Options, Plan, ProbeInfo, RunRecord
 from fairprint.audit.store import RunFolder, Store, plan_differences
 from fairprint.probes.catalog import find_probe_set, own_names
 from fairprint.probes.errors import RefusalError, ResumeError, UsageError
@@ -297,7 +297,7 @@ def _probe_info(probe_set: ProbeSet, items: Sequence[Item]) -> ProbeInfo:
     copied += ["criticism", "cannot_show", "random_factors", "covariate", "covariate_group", "sha256", "source"]
     return ProbeInfo(
         **{key: getattr(probe_set, key) for key in copied},
-        groups={group.id: group.label for group in probe_set.groups},
+        groups=tuple(GroupInfo(id=group.id, label=group.label) for group in probe_set.groups),
         lexeme_covariates={item.lexeme: item.covariate for item in items if item.covariate is not None},
         items=len(items),
         sentences=len({variant.text for item in items for variant in item.variants}),

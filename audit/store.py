@@ -19,6 +19,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -32,6 +33,7 @@ from fairprint.probes.errors import ResumeError, StoreError, UsageError, nearest
 from fairprint.probes.scores import Score
 
 R = TypeVar("R", bound=Record)
+_GO_ON = "what was finished is kept: make room and repeat the command with --resume"
 
 
 class RunFolder:
@@ -154,13 +156,19 @@ class Store:
     def begin(self, plan: Plan, started: datetime) -> RunFolder:
         """Make the folder of a new run and write its plan."""
         slug = re.sub(r"[^a-z0-9]+", "-", plan.model.name.lower()).strip("-")[:40] or "model"
-        run = RunFolder(self.path / f"{started:%Y%m%dT%H%M%SZ}-{slug}-{secrets.token_hex(2)}")
+        # milliseconds, so that ids sort in the order of the runs
+        moment = f"{started:%Y%m%dT%H%M%S}{started.microsecond // 1000:03d}Z"
+        run = RunFolder(self.path / f"{moment}-{slug}-{secrets.token_hex(2)}")
         try:
             for part in ("scores", "segments"):
                 (run.path / part).mkdir(parents=True)
         except OSError as error:
             raise StoreError(f"the store {self.path} cannot be written: {error.strerror}") from None
-        _write(run.path / "plan.json", to_json(plan).encode())
+        try:
+            _write(run.path / "plan.json", to_json(plan).encode(), hint="make room and repeat the command")
+        except StoreError:
+            shutil.rmtree(run.path, ignore_errors=True)  # nothing is in it yet
+            raise
         return run
 
     def runs(self) -> list[RunFolder]:
@@ -222,7 +230,7 @@ def _read(path: Path, kind: type[R]) -> R:
         raise StoreError(f"{path.parent.name}/{path.name} cannot be read: {str(error).splitlines()[0]}") from None
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, hint: str = _GO_ON) -> None:
     """Write a file whole, or not at all; never over another one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -234,7 +242,6 @@ def _write(path: Path, content: bytes) -> None:
             os.fsync(handle.fileno())
         temporary.rename(path)
     except OSError as error:
-        hint = "what was finished is kept: make room and repeat the command with --resume"
         raise StoreError(f"{path.parent.name}/{path.name} cannot be written: {error.strerror}", hint=hint) from None
     finally:
         with contextlib.suppress(OSError):

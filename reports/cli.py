@@ -3,9 +3,10 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from fairprint.probes.errors import FairprintError, UsageError
 from fairprint.reports import options as o
@@ -17,16 +18,29 @@ EXIT_CODES = (
     "Exit codes: 0 done; 2 wrong usage, nothing written; 3 the run failed, what was finished stays; 130 interrupted."
 )
 
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        """Say how to go on where a command is interrupted; click alone would end without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            resume = "; what was finished stays: repeat the command with --resume to go on"
+            typer.echo("interrupted" + (resume if ctx.invoked_subcommand == "audit" else ""), err=True)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
     name="fairprint",
     help="What does a transformers model assume about people, and what did it cost the climate?",
     epilog=EXIT_CODES,
     no_args_is_help=True,
+    cls=_Commands,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-probes_app = typer.Typer(help="Probe sets: list them, read one, check a file.", no_args_is_help=True)
-runs_app = typer.Typer(help="Stored runs: list them, show one, export its scores.", no_args_is_help=True)
+probes_app = typer.Typer(help="List, read and check probe sets.", no_args_is_help=True)
+runs_app = typer.Typer(help="List, show and export stored runs.", no_args_is_help=True)
 app.add_typer(probes_app, name="probes")
 app.add_typer(runs_app, name="runs")
 
@@ -53,7 +67,7 @@ def audit(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Audit MODEL: ask it every probe, meter what that costs, store the run."""
+    """Audit MODEL with probes, metered and stored."""
     if offline:
         # huggingface_hub reads this when it is imported
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
@@ -93,9 +107,9 @@ def audit(
         from fairprint.reports.html import write_report
 
         write_report([record], report)
-    notes.print(f"run     {record.run_id} in {store}", highlight=False)
+    notes.print(f"run     {record.run_id} in {store}", markup=False, highlight=False)
     told = report or f"fairprint report {record.run_id} --store {store} --output report.html"
-    notes.print(f"report  {told}", highlight=False)
+    notes.print(f"report  {told}", markup=False, highlight=False)
 
 
 def _dry_run(model: str, probes: list[str] | None, instruments: list[str], limit: int | None, as_json: bool) -> None:
@@ -132,7 +146,7 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
     store: o.Store = o.DEFAULT_STORE,
 ) -> None:
-    """Write one self-contained HTML file about one or more stored runs."""
+    """Write an HTML file about stored runs."""
     _check_output(output)
     records = [_finished(run, store).record() for run in runs]
     from fairprint.reports.html import write_report
@@ -259,7 +273,7 @@ def runs_scores(
 
 @app.command()
 def doctor(as_json: o.Json = False) -> None:
-    """Show versions, devices, energy sensors, and what would go online."""
+    """Show versions, devices, sensors, what goes online."""
     from fairprint.reports.doctor import findings
     from fairprint.reports.terminal import print_rows
 
@@ -277,10 +291,9 @@ def main() -> None:
             import traceback
 
             traceback.print_exc()
-        typer.echo(f"error: {error.message}", err=True)
+        from fairprint.reports.text import clean
+
+        typer.echo(f"error: {clean(error.message)}", err=True)
         if error.hint:
-            typer.echo(f"try:   {error.hint}", err=True)
+            typer.echo(f"try:   {clean(error.hint)}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; what was finished stays: repeat the command with --resume to go on", err=True)
-        sys.exit(130)

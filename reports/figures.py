@@ -16,7 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from fairprint.audit.records import Estimate
-from fairprint.reports.wording import FALSE_DISCOVERY_RATE, MINUS, clean
+from fairprint.reports.numbers import MINUS
+from fairprint.reports.text import clean
+from fairprint.reports.wording import FALSE_DISCOVERY_RATE
 
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 INK, QUIET = "#1c2126", "#59636e"

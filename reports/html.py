@@ -13,9 +13,9 @@ from markupsafe import Markup, escape
 
 from fairprint.audit.records import Estimate, Footprint, RunRecord
 from fairprint.probes.errors import StoreError
-from fairprint.reports import sections, wording
+from fairprint.reports import numbers, sections, tables, text, wording
 from fairprint.reports.figures import dot_plot, lexeme_plot, scatter
-from fairprint.reports.sections import FigureView, Table
+from fairprint.reports.tables import FigureView, Table
 
 
 def render_report(records: Sequence[RunRecord]) -> str:
@@ -65,9 +65,7 @@ def side_by_side(records: Sequence[RunRecord]) -> Table:
         cells = [_compared(head.get(label)) for head in heads]
         rows.append(
             (
-                wording.say(
-                    "{title}, {label}", title=wording.title_of(found.metric) if found else "Result", label=label
-                ),
+                text.say("{title}, {label}", title=wording.title_of(found.metric) if found else "Result", label=label),
                 *cells,
             )
         )
@@ -75,18 +73,18 @@ def side_by_side(records: Sequence[RunRecord]) -> Table:
     rows += [
         (
             Markup("Energy"),
-            *(_cost(f.energy_kwh, f.energy_low_kwh, f.energy_high_kwh, f, wording.ENERGY) for f in feet),
+            *(_cost(f.energy_kwh, f.energy_low_kwh, f.energy_high_kwh, f, numbers.ENERGY) for f in feet),
         ),
         (
             Markup("CO₂e"),
-            *(_cost(f.emissions_kg, f.emissions_low_kg, f.emissions_high_kg, f, wording.MASS) for f in feet),
+            *(_cost(f.emissions_kg, f.emissions_low_kg, f.emissions_high_kg, f, numbers.MASS) for f in feet),
         ),
-        (Markup("Duration"), *(wording.number(f.duration_s, "duration") for f in feet)),
-        (Markup("Status"), *(wording.name(record.status) for record in records)),
+        (Markup("Duration"), *(numbers.number(f.duration_s, "duration") for f in feet)),
+        (Markup("Status"), *(text.name(record.status) for record in records)),
     ]
     return Table(
         caption=Markup("Headline metrics with their intervals, unpaired"),
-        head=("Metric", *(wording.clean(record.plan.model.name, 60) for record in records)),
+        head=("Metric", *(text.clean(record.plan.model.name, 60) for record in records)),
         rows=tuple(rows),
         align="l" * (len(records) + 1),
     )
@@ -94,16 +92,16 @@ def side_by_side(records: Sequence[RunRecord]) -> Table:
 
 def _compared(estimate: Estimate | None) -> Markup:
     if estimate is None or estimate.value is None:
-        return wording.absent(estimate.reason if estimate else "not asked in this run")
-    kind = wording.kind_of(estimate)
-    bounds = wording.interval(estimate.low, estimate.high, kind, estimate.reason)
-    return wording.say("{value} ({bounds})", value=wording.number(estimate.value, kind), bounds=bounds)
+        return numbers.absent(estimate.reason if estimate else "not asked in this run")
+    kind = numbers.kind_of(estimate)
+    bounds = numbers.interval(estimate.low, estimate.high, kind, estimate.reason)
+    return text.say("{value} ({bounds})", value=numbers.number(estimate.value, kind), bounds=bounds)
 
 
-def _cost(value: float | None, low: float | None, high: float | None, of: Footprint, units: wording.Units) -> Markup:
-    unit = wording.scaled(value if value is not None else high, units)
-    parts = {"value": wording.number(value, unit, of.reason), "bounds": wording.interval(low, high, unit)}
-    return wording.say("{value} ({bounds})", **parts) if low is not None else parts["value"]
+def _cost(value: float | None, low: float | None, high: float | None, of: Footprint, units: numbers.Units) -> Markup:
+    unit = numbers.scaled(value if value is not None else high, units)
+    parts = {"value": numbers.number(value, unit, of.reason), "bounds": numbers.interval(low, high, unit)}
+    return text.say("{value} ({bounds})", **parts) if low is not None else parts["value"]
 
 
 def _template(name: str) -> str:
@@ -121,12 +119,15 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.globals.update(
+        t=text,
+        n=numbers,
         w=wording,
         s=sections,
+        tables=tables,
         source=figure_source,
         side_by_side=side_by_side,
-        number=wording.number,
-        interval=wording.interval,
+        number=numbers.number,
+        interval=numbers.interval,
     )
     return environment
 
@@ -136,7 +137,7 @@ def _printable(value: object) -> Markup:
     if isinstance(value, Markup):
         return value
     if isinstance(value, str):
-        return escape(wording.clean(value))
+        return escape(text.clean(value))
     raise TypeError(f"{value!r} would be printed without rounding and source; use number()")
 
 
@@ -153,7 +154,7 @@ def figure_source(view: FigureView) -> str:
 
 def _embedded(records: Sequence[RunRecord]) -> Markup:
     """Return the records as JSON in ASCII that can end no element and hide no character."""
-    text = json.dumps([r.model_dump() for r in records], sort_keys=True, allow_nan=False, separators=(",", ":"))
+    machine = json.dumps([r.model_dump() for r in records], sort_keys=True, allow_nan=False, separators=(",", ":"))
     for character in "<>&'":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
+        machine = machine.replace(character, f"\\u{ord(character):04x}")
+    return Markup(machine)

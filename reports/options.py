@@ -16,10 +16,15 @@ Model = Annotated[
 ]
 Probes = Annotated[
     list[str] | None,
-    typer.Option("--probes", help="Probe set by NAME or FILE; repeat for several. Default: all of our own sets."),
+    typer.Option(
+        "--probes",
+        metavar="NAME|FILE",
+        help="Probe set by NAME or FILE; repeat for several. Default: all of our own sets.",
+    ),
 ]
 Instruments = Annotated[
-    list[str] | None, typer.Option("--instrument", help="How to ask: fill (default) or sentence; repeat for both.")
+    list[str] | None,
+    typer.Option("--instrument", metavar="NAME", help="How to ask: fill (default) or sentence; repeat for both."),
 ]
 Store = Annotated[Path, typer.Option("--store", help="Folder of runs; made if missing.", envvar="FAIRPRINT_STORE")]
 Report = Annotated[Path | None, typer.Option("--report", help="Write the HTML report here as well.")]

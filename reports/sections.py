@@ -3,16 +3,17 @@
 Cells and sentences are markup already; nothing here knows about the page around them or draws anything.
 """
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from fairprint.audit.records import Estimate, ItemHighlight, ProbeInfo, RunRecord
-from fairprint.reports import wording
-from fairprint.reports.wording import clean, code, interval, kind_of, labels, name, number, say, title_of
+from fairprint.reports import numbers, wording
+from fairprint.reports.numbers import kind_of, number
+from fairprint.reports.tables import FigureView, Table, levels, lexeme, slug, tabulated, word
+from fairprint.reports.text import code, name, say
+from fairprint.reports.wording import labels, title_of
 
 HEADLINES = ("stereotype_score", "group_gap", "signed_effect")
 FIGURE_METRICS = ("stereotype_score", "group_gap")
@@ -24,33 +25,6 @@ WORD_TABLES = (
     ("group_gap", "Gap of each word, log P({first}) minus log P({second}) in nats, {neutral} if equal"),
     ("group_gap_centred", "Gap of each word against the mean of all words in the same template, in nats"),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table; the first cell of a row names the row, and ``align`` has an ``l`` or an ``r`` for each column."""
-
-    caption: Markup
-    head: tuple[str, ...]
-    rows: tuple[tuple[Markup, ...], ...]
-    align: str
-    ids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FigureView:
-    """A figure yet to be drawn: ``kind`` is ``dots``, ``words`` or ``scatter``."""
-
-    id: str
-    kind: str
-    probe: ProbeInfo
-    title: Markup
-    alt: str
-    levels: Markup
-    rows: tuple[tuple[str, Estimate], ...]
-    covariates: tuple[float, ...]
-    x_label: str
-    y_label: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,19 +40,6 @@ class FindingView:
     words: tuple[Table, ...]
     figures: tuple[FigureView, ...]
     warnings: tuple[str, ...]
-
-
-def slug(*parts: str) -> str:
-    """Return an id for the page; what an id cannot hold is told apart by a hash.
-
-    >>> slug("finding", "gendered-occupations / fill", "category:health care")
-    'finding-gendered-occupations-fill-category-health-care'
-    """
-    text = "-".join(part for part in parts if part)
-    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    if len(plain) <= 120 and re.fullmatch(r"[a-z0-9 :/_-]*", text):
-        return plain
-    return f"{plain[:100]}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:8]}"
 
 
 def probe_of(record: RunRecord, estimate: Estimate) -> ProbeInfo:
@@ -137,7 +98,7 @@ def word_sentences(estimates: Sequence[Estimate], probe: ProbeInfo) -> list[Mark
         return []
     found = [e for e in tested if (e.q_value or 0) < wording.FALSE_DISCOVERY_RATE]
     counts = {"found": number(len(found), "tally"), "tested": number(len(tested), "tally")}
-    rate = wording.KINDS["level"](wording.FALSE_DISCOVERY_RATE)
+    rate = numbers.KINDS["level"](wording.FALSE_DISCOVERY_RATE)
     share = say(
         "Next to the other words, {found} of {tested} lean to one group at a false discovery rate of {rate}",
         **counts,
@@ -156,16 +117,6 @@ def ranked_words(estimates: Sequence[Estimate], metric: str = "group_gap_centred
     """Return the gaps of the words that have one, largest first."""
     found = [e for e in pick(estimates, metric, "lexeme:") if e.value is not None]
     return sorted(found, key=lambda e: (-(e.value or 0), e.scope))
-
-
-def word(estimate: Estimate, probe: ProbeInfo) -> Markup:
-    """Return the word, category or group that an estimate is about."""
-    scope, _, label = estimate.scope.partition(":")
-    if scope == "lexeme":
-        return name(label, language=probe.language)
-    if scope == "group":
-        return say("said of {label}", label=name(probe.groups.get(label, label)))
-    return name(label) if scope == "category" else Markup("all items")
 
 
 def findings(record: RunRecord, prefix: str) -> tuple[FindingView, ...]:
@@ -194,52 +145,6 @@ def _finding(prefix: str, label: str, probe: ProbeInfo, estimates: list[Estimate
     )
 
 
-def _levels(estimates: Sequence[Estimate]) -> Markup:
-    levels = sorted({e.level for e in estimates})
-    return Markup(" and ").join([number(level, "level") for level in levels])
-
-
-def row_label(estimate: Estimate, probe: ProbeInfo) -> Markup:
-    """Return what a row of a table of metrics is about, with the unit where the numbers do not show it."""
-    unit = {"share": "", "correlation": ""}.get(estimate.unit, f", {estimate.unit}")
-    title = Markup("{}{}").format(title_of(estimate.metric), clean(unit))
-    return title if estimate.scope == "all" else say("{title}, {word}", title=title, word=word(estimate, probe))
-
-
-def _cells(estimate: Estimate) -> tuple[Markup, ...]:
-    kind = kind_of(estimate)
-    return (
-        number(estimate.value, kind, estimate.reason),
-        interval(estimate.low, estimate.high, kind, estimate.reason if estimate.value is not None else None),
-        number(estimate.neutral, kind),
-        number(estimate.p_value, "p", estimate.reason),
-        number(estimate.q_value, "p", estimate.reason or "not part of a family of tests"),
-        number(estimate.items, "count"),
-        number(estimate.missing, "count"),
-    )
-
-
-_HEADS = ("Value", "Interval", "Neutral", "p", "q", "Items", "Missing")
-_ALIGN = "rlrrrrr"
-
-
-def _tabulated(
-    prefix: str | None, probe: ProbeInfo, rows: Sequence[Estimate], caption: Markup, first: tuple[str, bool]
-) -> Table:
-    """Make a table of estimates: ``first`` is its first head, and whether rows differ in metric and neutral value."""
-    empty = {2, 3, 4} if all(e.neutral is None for e in rows) else set() if first[1] else {2}
-    empty |= {4} if all(e.q_value is None for e in rows) else set()
-    kept = [i for i in range(len(_HEADS)) if i not in empty]
-    label = row_label if first[1] else word
-    return Table(
-        caption=caption,
-        head=(first[0], *(_HEADS[i] for i in kept)),
-        rows=tuple((label(e, probe), *(cells[i] for i in kept)) for e in rows for cells in [_cells(e)]),
-        align="l" + "".join(_ALIGN[i] for i in kept),
-        ids=() if prefix is None else tuple(slug(prefix, "finding", e.instrument, e.metric, e.scope) for e in rows),
-    )
-
-
 def _results(prefix: str, probe: ProbeInfo, whole: Sequence[Estimate]) -> tuple[Table, ...]:
     tested = [e for e in whole if e.neutral is not None]
     other = [e for e in whole if e.neutral is None]
@@ -249,15 +154,8 @@ def _results(prefix: str, probe: ProbeInfo, whole: Sequence[Estimate]) -> tuple[
     )
     pairs = ((tested, texts[0]), (other, texts[1]))
     return tuple(
-        _tabulated(prefix, probe, rows, say(text, levels=_levels(rows)), ("Metric", True))
-        for rows, text in pairs
-        if rows
+        tabulated(prefix, probe, rows, say(text, levels=levels(rows)), ("Metric", True)) for rows, text in pairs if rows
     )
-
-
-def factor(text: str) -> str:
-    """Return a random factor as a reader would call it."""
-    return {"lexeme": "word"}.get(text, clean(text))
 
 
 def _words(prefix: str, probe: ProbeInfo, estimates: Sequence[Estimate], metric: str, text: str) -> Table | None:
@@ -274,7 +172,7 @@ def _words(prefix: str, probe: ProbeInfo, estimates: Sequence[Estimate], metric:
         n=number(len(kept), "tally"),
         all=number(len(every), "tally"),
     )
-    return _tabulated(prefix, probe, kept, caption, ("Word", False))
+    return tabulated(prefix, probe, kept, caption, ("Word", False))
 
 
 def _view(
@@ -287,16 +185,12 @@ def _view(
         probe=probe,
         title=title,
         alt=alt.striptags(),
-        levels=_levels(rows),
+        levels=levels(rows),
         rows=tuple((word(e, probe).striptags(), e) for e in rows),
-        covariates=tuple(probe.lexeme_covariates.get(_lexeme(e), 0.0) for e in rows) if kind == "scatter" else (),
+        covariates=tuple(probe.lexeme_covariates.get(lexeme(e), 0.0) for e in rows) if kind == "scatter" else (),
         x_label=changes.get("x_label", f"← {second}\u2003gap in nats\u2003{first} →"),
         y_label=f"gap in nats ({second} ↓, {first} ↑)",
     )
-
-
-def _lexeme(estimate: Estimate) -> str:
-    return estimate.scope.partition(":")[2]
 
 
 def _ends(rows: Sequence[Estimate], probe: ProbeInfo) -> dict[str, Markup]:
@@ -335,30 +229,12 @@ def _lexemes(prefix: str, probe: ProbeInfo, estimates: Sequence[Estimate]) -> Fi
 
 
 def _scatter(prefix: str, probe: ProbeInfo, estimates: Sequence[Estimate]) -> FigureView | None:
-    rows = [e for e in ranked_words(estimates, "group_gap") if _lexeme(e) in probe.lexeme_covariates]
+    rows = [e for e in ranked_words(estimates, "group_gap") if lexeme(e) in probe.lexeme_covariates]
     if not rows or probe.covariate is None:
         return None
     title = Markup("The gap of each word against a published figure")
     alt = _correlations(estimates, probe)
     return _view(prefix, probe, "scatter", rows, title, alt[0] if alt else title, x_label=probe.covariate)
-
-
-def figure_table(view: FigureView) -> Table:
-    """Return the numbers of a figure."""
-    caption = say("Numbers of the figure: {title}", title=view.title)
-    estimates = [e for _, e in view.rows]
-    if view.kind != "scatter":
-        first = "Category" if view.kind == "dots" else "Word"
-        return _tabulated(None, view.probe, estimates, caption, (first, False))
-    return Table(
-        caption=caption,
-        head=("Word", "Published figure", "Gap in nats"),
-        rows=tuple(
-            (word(e, view.probe), number(x, "plain"), number(e.value, kind_of(e)))
-            for e, x in zip(estimates, view.covariates, strict=True)
-        ),
-        align="lrr",
-    )
 
 
 def highlights(record: RunRecord) -> list[tuple[ProbeInfo, list[ItemHighlight], int]]:

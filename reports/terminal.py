@@ -18,20 +18,9 @@ from fairprint.audit.records import Estimate, Footprint, RunRecord
 from fairprint.audit.store import RunFolder
 from fairprint.probes.items import Item, ProbeSet
 from fairprint.probes.scores import Score
-from fairprint.reports.wording import (
-    ENERGY,
-    KINDS,
-    MASS,
-    clean,
-    duration,
-    includes_neutral,
-    kind_of,
-    labels,
-    probability,
-    scaled,
-    sensors,
-    title_of,
-)
+from fairprint.reports.numbers import ENERGY, KINDS, MASS, duration, kind_of, probability, scaled
+from fairprint.reports.text import clean
+from fairprint.reports.wording import includes_neutral, labels, sensors, title_of
 
 if TYPE_CHECKING:
     # at run time it would bring numpy, scipy and psutil to commands that only print a table
@@ -197,7 +186,8 @@ def print_rows(rows: Sequence[Mapping[str, object]], *, title: str, as_json: boo
         print(json.dumps(list(rows), indent=1, ensure_ascii=False))
         return
     console = _stdout()
-    table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
+    console.print(escape(clean(title)) + ("" if rows else ": none"), style="bold", highlight=False)
+    table = Table(box=None, pad_edge=False)
     for key in rows[0] if rows else ():
         numeric = isinstance(rows[0][key], int)
         table.add_column(key.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
@@ -205,7 +195,8 @@ def print_rows(rows: Sequence[Mapping[str, object]], *, title: str, as_json: boo
         table.add_row(
             *(escape(clean(f"{value:,}" if isinstance(value, int) else str(value))) for value in row.values())
         )
-    console.print(table if rows else f"{escape(title)}: none")
+    if rows:
+        console.print(table)
 
 
 def show_probe_set(probe_set: ProbeSet) -> None:
@@ -248,8 +239,11 @@ def print_scores(run: RunFolder, *, whole: bool, first: int = 20) -> None:
         probe_set, instrument, _ = shard.rsplit(".", 2)
         for score in run.read_shard(shard):
             count += 1
-            if whole or count <= first:
-                writer.writerow([probe_set, instrument, *(getattr(score, name) for name in names)])
+            row = [probe_set, instrument, *(getattr(score, name) for name in names)]
+            if whole:
+                writer.writerow(row)
+            elif count <= first:  # for eyes, not for programs
+                writer.writerow([clean(value) if isinstance(value, str) else value for value in row])
     if not whole and count > first:
         print(f"... {count - first:,} more rows with --csv", file=sys.stderr)
 

@@ -13,6 +13,7 @@ from fairprint.audit.records import (
     Extreme,
     Footprint,
     GridFactor,
+    GroupInfo,
     ItemHighlight,
     ModelInfo,
     Options,
@@ -180,7 +181,7 @@ def probes() -> tuple[ProbeInfo, ProbeInfo]:
         "harm_type": "stereotyping",
         "language": "en",
         "licence": "CC-BY-4.0",
-        "groups": {"male": "men", "female": "women"},
+        "groups": (GroupInfo(id="male", label="men"), GroupInfo(id="female", label="women")),
         "random_factors": ("template", "lexeme"),
         "source": "own",
     }

@@ -196,7 +196,8 @@ def test_a_head_that_cannot_run_on_single_positions_gets_full_rows_and_says_so(k
     head = model.cls if kind == "masked" else model.lm_head
 
     def mixes_positions(module: Any, inputs: Any, output: torch.Tensor) -> torch.Tensor:
-        return output + output.mean(dim=1, keepdim=True)
+        # with those before it alone, since a causal model must not see what follows
+        return output + output.cumsum(dim=1)
 
     head.register_forward_hook(mixes_positions)
     backend = _backend(kind, model, tokenizer)
@@ -204,7 +205,6 @@ def test_a_head_that_cannot_run_on_single_positions_gets_full_rows_and_says_so(k
     assert any("full logits" in note for note in backend.notes())
     score = backend.likelihood([LikelihoodRequest(text="He was very kind.")])[0].spans[0]
     if kind == "causal":
-        # the mean runs over the row as it was asked, which ends before the last token
         ids = tokenizer("He was very kind.", add_special_tokens=False).input_ids
         table = _logprobs(model, [tokenizer.bos_token_id, *ids[:-1]])
         expected = sum(table[i, token].item() for i, token in enumerate(ids))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fairprint.audit.metrics import METRICS, Metric, evaluate, highlights
+from fairprint.audit.evaluate import evaluate, highlights
+from fairprint.audit.metrics import METRICS, Metric
 from fairprint.audit.records import Estimate, to_json
 from fairprint.audit.statistics import SCALES
 from fairprint.probes.items import Group, Item, ProbeSet, Variant

@@ -58,7 +58,8 @@ FAMILIES: dict[str, tuple[str, Any, Any, dict[str, Any]]] = {
         "masked",
         hf.DistilBertForMaskedLM,
         hf.DistilBertConfig,
-        SIZE | {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64},
+        {key: value for key, value in SIZE.items() if not key.startswith(("hidden", "num"))}
+        | {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64},
     ),
     "roberta": ("masked", hf.RobertaForMaskedLM, hf.RobertaConfig, SIZE),
     "albert": ("masked", hf.AlbertForMaskedLM, hf.AlbertConfig, SIZE | {"embedding_size": 16}),
@@ -80,10 +81,6 @@ WORKS = "works so far: masked language models (BERT, DistilBERT, RoBERTa, ALBERT
 def family(name: str, **changes: Any) -> Any:
     """A random model of a family."""
     _, model_class, config_class, settings = FAMILIES[name]
-    if name == "distilbert":
-        settings = {k: v for k, v in settings.items() if k not in {"hidden_size", "num_hidden_layers"}}
-    if name == "distilbert":
-        settings = {k: v for k, v in settings.items() if k != "num_attention_heads"}
     torch.manual_seed(0)
     return model_class(config_class(**settings | changes)).eval()
 
@@ -358,7 +355,7 @@ def test_a_checkpoint_that_lacks_a_weight_within_is_refused_with_its_name(name: 
 def test_weights_of_another_shape_than_the_config_says_are_refused(tmp_path: Path) -> None:
     folder = save(tmp_path / "model", family("bert"))
     change_config(folder, lambda config: config.update(intermediate_size=32))
-    with pytest.raises(ModelError, match="^model"):
+    with pytest.raises(ModelError, match=r"^model cannot be loaded: ."):
         opened(folder)
 
 
@@ -377,7 +374,7 @@ def test_a_damaged_folder_is_a_model_error_of_one_line(damage: str, tmp_path: Pa
     else:
         for file in folder.glob("*token*"):
             file.unlink()
-    with pytest.raises(ModelError, match="^model cannot be loaded: .") as caught:
+    with pytest.raises(ModelError, match=r"^model (cannot be loaded: .|has no tokenizer)") as caught:
         opened(folder)
     assert "\n" not in caught.value.message
     assert caught.value.exit_code == 3
@@ -449,7 +446,7 @@ def test_a_name_that_leads_nowhere_is_a_usage_error(given: str, text: str) -> No
 def test_a_file_is_no_model(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     file.touch()
-    with pytest.raises(UsageError, match="is a file; a model is a folder, a .gguf file, package:NAME or a hub id"):
+    with pytest.raises(UsageError, match=r"is a file; a model is a folder, a \.gguf file, package:NAME or a hub id"):
         find_model(str(file))
 
 
@@ -479,7 +476,7 @@ def test_a_gguf_file_is_found_with_its_folder(tmp_path: Path) -> None:
 def test_a_gguf_file_that_is_none_is_a_model_error(tmp_path: Path) -> None:
     file = tmp_path / "tiny.gguf"
     file.write_bytes(b"GGUF but not really")
-    with pytest.raises(ModelError, match="tiny.gguf cannot be loaded"):
+    with pytest.raises(ModelError, match=r"tiny\.gguf cannot be loaded"):
         opened(file)
 
 
@@ -491,7 +488,7 @@ def test_an_unknown_device_is_a_usage_error_that_names_the_known_ones(given: str
 
 
 def test_a_misspelt_device_is_told_the_nearest() -> None:
-    with pytest.raises(UsageError, match="Did you mean 'cpu'?"):
+    with pytest.raises(UsageError, match=r"Did you mean 'cpu'\?"):
         check_device("cpuu")
 
 
@@ -505,8 +502,8 @@ def test_without_an_accelerator_auto_is_the_processor_and_cuda_is_refused() -> N
 
 def test_an_unknown_dtype_is_a_usage_error_that_names_the_nearest() -> None:
     assert [check_dtype(name) for name in DTYPES] == list(DTYPES)
-    with pytest.raises(UsageError, match=r"no dtype 'float8'.*Did you mean 'float16'\?"):
-        check_dtype("float8")
+    with pytest.raises(UsageError, match=r"no dtype 'bfloat8'.*Did you mean 'bfloat16'\?"):
+        check_dtype("bfloat8")
 
 
 # --- packages --------------------------------------------------------------------------------------------------------
@@ -522,9 +519,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def config_at(folder: Path, content: str = '{"model_type": "bert"}') -> Path:
+def config_at(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(content)
+    (folder / "config.json").write_text('{"model_type": "bert"}')
     return folder
 
 
@@ -547,14 +544,9 @@ def test_of_several_model_folders_in_a_package_the_shallowest_counts(package: Pa
 
 
 def test_a_config_that_says_no_model_type_makes_no_model_folder(package: Path) -> None:
-    for number, content in enumerate(
-        ["{}", "[]", "not json", '{"model_type": 3}', "\udcff".encode("utf-8", "replace")]
-    ):
-        folder = package / f"{number}"
-        folder.mkdir()
-        (folder / "config.json").write_bytes(content if isinstance(content, bytes) else content.encode())
-    (package / "binary").mkdir()
-    (package / "binary" / "config.json").write_bytes(b"\xff\xfe\x00")
+    for number, content in enumerate([b"{}", b"[]", b"not json", b'{"model_type": 3}', b"\xff\xfe\x00"]):
+        (package / f"{number}").mkdir()
+        (package / f"{number}" / "config.json").write_bytes(content)
     expected = config_at(package / "deep" / "model")
     assert find_model(PACKAGE).location == str(expected)
 
@@ -573,7 +565,7 @@ def test_a_package_with_one_gguf_file_and_no_folder_is_that_file(package: Path) 
     source = find_model(PACKAGE)
     assert (source.name, source.location, source.gguf_file) == (PACKAGE, str(package / "data"), "small.gguf")
     (package / "other.gguf").touch()
-    with pytest.raises(UsageError, match="holds several models: data/small.gguf, other.gguf"):
+    with pytest.raises(UsageError, match=r"holds several models: data/small\.gguf, other\.gguf"):
         find_model(PACKAGE)
 
 
@@ -596,7 +588,7 @@ def test_a_namespace_package_of_two_folders_names_the_models_of_both(
     for site in ("site-1", "site-2"):
         config_at(tmp_path / site / "fairprint_test_namespace" / f"model-of-{site}")
         monkeypatch.syspath_prepend(tmp_path / site)
-    with pytest.raises(UsageError, match="holds several models: .*model-of-site-"):
+    with pytest.raises(UsageError, match=r"holds several models: model-of-site-., model-of-site-."):
         find_model("package:fairprint_test_namespace")
 
 

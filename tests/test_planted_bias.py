@@ -8,7 +8,7 @@ import tiny
 
 from fairprint.audit.backends.causal import CausalBackend
 from fairprint.audit.backends.masked import MaskedBackend
-from fairprint.audit.metrics import evaluate
+from fairprint.audit.evaluate import evaluate
 from fairprint.audit.records import Estimate
 from fairprint.probes.catalog import own_set
 from fairprint.probes.tasks import fill

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from sample_record import estimate, footprint, sample_record
 
-from fairprint.audit.records import RunRecord
+from fairprint.audit.records import GroupInfo, RunRecord
 from fairprint.probes.errors import StoreError
-from fairprint.reports import figures, sections, wording
+from fairprint.reports import figures, numbers, tables, text, wording
 from fairprint.reports.html import render_report, write_report
 
 HOSTILE = (
@@ -105,7 +105,7 @@ def test_every_number_stands_in_the_record_and_is_rounded_by_its_rule() -> None:
     for element in shown:
         raw, kind = element["attrs"]["value"], element["attrs"]["data-as"]
         value = int(raw) if re.fullmatch(r"-?\d+", raw) else float(raw)
-        assert element["text"] == wording.KINDS[kind](value)
+        assert element["text"] == numbers.KINDS[kind](value)
         if kind == "tally":
             assert 0 <= value <= len(record.estimates)
         else:
@@ -113,20 +113,25 @@ def test_every_number_stands_in_the_record_and_is_rounded_by_its_rule() -> None:
 
 
 def test_no_digit_stands_outside_a_number_or_a_string_of_the_record() -> None:
-    strings = [wording.clean(x) for x in leaves(sample_record().model_dump()) if isinstance(x, str)]
+    strings = [text.clean(x) for x in leaves(sample_record().model_dump()) if isinstance(x, str)]
     parts = {part for s in strings for part in (s, *re.split(r"(https://\S+)", s))}
     parts |= OURS | {meaning for _, meaning in wording.METRICS.values()}
     known = re.compile("|".join(re.escape(s) for s in sorted(parts, key=len, reverse=True) if re.search(r"\d", s)))
-    for path, text in page().texts:
+    for path, shown in page().texts:
         if not {"data", "code", "script", "style"} & set(path):
-            rest = known.sub("", text.replace(wording.NBSP, " "))
-            assert not re.search(r"\d", rest), f"{text!r} holds a digit of unknown origin"
+            rest = known.sub("", shown.replace(numbers.NBSP, " "))
+            assert not re.search(r"\d", rest), f"{shown!r} holds a digit of unknown origin"
 
 
 def test_hostile_strings_stay_text() -> None:
     base = sample_record()
     probe = base.probes[0].model_copy(
-        update={"title": HOSTILE, "summary": HOSTILE, "groups": {"male": HOSTILE, "female": "b"}, "language": HOSTILE}
+        update={
+            "title": HOSTILE,
+            "summary": HOSTILE,
+            "groups": (GroupInfo(id="male", label=HOSTILE), GroupInfo(id="female", label="b")),
+            "language": HOSTILE,
+        }
         | {"sources": (f"https://example.org/{HOSTILE}",), "covariate": HOSTILE, "lexeme_covariates": {HOSTILE: 3.0}}
     )
     label = "gendered-occupations / fill"
@@ -218,7 +223,7 @@ def test_ids_are_unique_and_every_link_inside_the_page_arrives() -> None:
 
 
 def test_words_that_look_alike_in_an_id_get_ids_of_their_own() -> None:
-    assert len({sections.slug("f", word) for word in ("c", "c++", "C", "é", "護士", "x" * 200, "x" * 201)}) == 7
+    assert len({tables.slug("f", word) for word in ("c", "c++", "C", "é", "護士", "x" * 200, "x" * 201)}) == 7
 
 
 def test_the_first_screen_says_which_model_how_biased_and_what_it_cost() -> None:
@@ -247,18 +252,18 @@ def test_an_absent_number_says_why() -> None:
         "group_gap", name, "all", 0.3, 0.1, low=None, high=None, reason="one template has no interval"
     )
     cost = footprint(energy_kwh=None, energy_low_kwh=None, energy_high_kwh=None, reason="the meter did not start")
-    text = text_of(render_report([small(estimates=(nothing, open_ended), footprint=cost)]))
-    assert "stereotype score of “Gendered occupations” is not available: no item has an answer." in text
-    assert "not available: one template has no interval" in text
-    assert "its energy is not available: the meter did not start." in text
-    assert not re.search(r"\bnan\b|\bNone\b", text)
+    said = text_of(render_report([small(estimates=(nothing, open_ended), footprint=cost)]))
+    assert "stereotype score of “Gendered occupations” is not available: no item has an answer." in said
+    assert "not available: one template has no interval" in said
+    assert "its energy is not available: the meter did not start." in said
+    assert not re.search(r"\bnan\b|\bNone\b", said)
 
 
 def test_an_unknown_place_gives_a_range_of_emissions_and_no_number() -> None:
     grid = footprint().grid.model_copy(update={"kg_per_kwh": None, "country_iso_code": None, "year": None})
-    text = text_of(render_report([small(footprint=footprint(emissions_kg=None, grid=grid))]))
-    assert "Where it ran is not known, so the emissions are somewhere from 26 mg to 80 mg CO₂e." in text
-    assert "Grid factornot available: the location is unknown" in text
+    said = text_of(render_report([small(footprint=footprint(emissions_kg=None, grid=grid))]))
+    assert "Where it ran is not known, so the emissions are somewhere from 26 mg to 80 mg CO₂e." in said
+    assert "Grid factornot available: the location is unknown" in said
 
 
 def test_a_run_that_is_not_complete_carries_a_banner() -> None:
@@ -271,7 +276,7 @@ def test_a_run_that_is_not_complete_carries_a_banner() -> None:
 def test_several_records_come_with_a_table_that_says_it_is_unpaired() -> None:
     html = render_report([small(), small(status="partial")])
     table = Page(html).all("table")[0]
-    assert "unpaired" in table["text"] and "71 % (64 % to 78 %)" in table["text"].replace(wording.NBSP, " ")
+    assert "unpaired" in table["text"] and "71 % (64 % to 78 %)" in table["text"].replace(numbers.NBSP, " ")
     assert table["text"].count("partial") == 1
     assert len(json.loads(Page(html).all("script")[0]["text"])) == 2
 
@@ -307,9 +312,9 @@ def test_text_reaches_the_contrast_of_wcag_in_both_schemes() -> None:
     light, dark = re.findall(r":root \{(.*?)\}", css, re.DOTALL)[:2]
     for scheme in (light, dark):
         colour = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", scheme))
-        pairs = [(text, ground) for text in ("ink", "quiet", "accent") for ground in ("paper", "raised", "faint")]
-        for text, ground in [*pairs, ("care-ink", "care")]:
-            assert contrast(colour[text], colour[ground]) >= 4.5, (text, ground)
+        pairs = [(ink, ground) for ink in ("ink", "quiet", "accent") for ground in ("paper", "raised", "faint")]
+        for ink, ground in [*pairs, ("care-ink", "care")]:
+            assert contrast(colour[ink], colour[ground]) >= 4.5, (ink, ground)
 
 
 def contrast(first: str, second: str) -> float:
@@ -354,21 +359,21 @@ def contrast(first: str, second: str) -> float:
     ],
 )
 def test_numbers_are_rounded_as_documented(kind: str, value: float, text: str) -> None:
-    assert wording.KINDS[kind](value).replace(wording.NBSP, " ") == text
+    assert numbers.KINDS[kind](value).replace(numbers.NBSP, " ") == text
 
 
 @pytest.mark.parametrize(
     ("kwh", "unit"), [(None, "mWh"), (0.00002, "mWh"), (0.0009, "Wh"), (1.0, "kWh"), (900.0, "kWh"), (1e4, "MWh")]
 )
 def test_energy_gets_the_unit_that_suits_its_size(kwh: float | None, unit: str) -> None:
-    assert wording.scaled(kwh, wording.ENERGY) == unit
+    assert numbers.scaled(kwh, numbers.ENERGY) == unit
 
 
 def test_rounding_does_not_make_an_interval_touch_the_neutral_value() -> None:
     near = estimate("stereotype_score", "a / b", "all", 0.6, 0.1, low=0.5031)
-    assert wording.kind_of(near) == "percent+1"
-    assert wording.kind_of(near.model_copy(update={"low": 0.45})) == "percent"
-    assert wording.kind_of(estimate("group_gap", "a / b", "all", 0.4, 0.2, low=0.0002)) == "nats+2"
+    assert numbers.kind_of(near) == "percent+1"
+    assert numbers.kind_of(near.model_copy(update={"low": 0.45})) == "percent"
+    assert numbers.kind_of(estimate("group_gap", "a / b", "all", 0.4, 0.2, low=0.0002)) == "nats+2"
 
 
 def test_an_effect_against_the_stereotype_is_said_the_other_way_round() -> None:
@@ -388,13 +393,13 @@ def test_a_correlation_says_whose_preference_follows_the_figure() -> None:
 
 
 def test_nothing_hides_in_cleaned_text() -> None:
-    assert wording.clean("a\u202eb\u200bc\x00d\ud800e\nf") == "a[U+202E]b[U+200B]c[U+0000]d[U+D800]e f"
-    assert wording.clean("naïve 護士 नर्स 👩") == "naïve 護士 नर्स 👩"
-    assert wording.clean("x" * 100_000, limit=10) == "x" * 10 + "… [99,990 more characters]"
+    assert text.clean("a\u202eb\u200bc\x00d\ud800e\nf") == "a[U+202E]b[U+200B]c[U+0000]d[U+D800]e f"
+    assert text.clean("naïve 護士 नर्स 👩") == "naïve 護士 नर्स 👩"
+    assert text.clean("x" * 100_000, limit=10) == "x" * 10 + "… [99,990 more characters]"
 
 
 def test_only_https_addresses_become_links() -> None:
-    shown = wording.linked('see https://example.org/a?b=1&c="x" or javascript:alert(1)')
+    shown = text.linked('see https://example.org/a?b=1&c="x" or javascript:alert(1)')
     assert str(shown) == (
         'see <a href="https://example.org/a?b=1&amp;c" rel="noreferrer">https://example.org/a?b=1&amp;c</a>'
         "=&#34;x&#34; or javascript:alert(1)"

@@ -116,11 +116,19 @@ def test_an_interrupted_run_adds_its_segments_up(
     def stop(progress: runner.Progress) -> None:
         seen.append(progress)
         if progress.asked:
+            time.sleep(0.15)  # a tiny model is done before the meter's resolution
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         audit(str(models["causal"]), ["gendered-occupations"], store=tmp_path, country_iso_code="KOR", on_progress=stop)
-    record = audit(str(models["causal"]), ["gendered-occupations"], store=tmp_path, country_iso_code="KOR", resume=True)
+    record = audit(
+        str(models["causal"]),
+        ["gendered-occupations"],
+        store=tmp_path,
+        country_iso_code="KOR",
+        resume=True,
+        on_progress=lambda progress: time.sleep(0.05),
+    )
     (run,) = Store(tmp_path).runs()
     first, second = run.segments()[0]
     assert record.footprint.duration_s == first.duration_s + second.duration_s
@@ -195,7 +203,14 @@ def test_resuming_without_an_unfinished_run_is_an_error_and_writes_nothing(
 
 
 def test_a_record_holds_what_was_asked_and_no_path_of_the_machine(models: dict[str, Path], tmp_path: Path) -> None:
-    record = audit(str(models["masked"]), ["gendered-occupations"], store=tmp_path, country_iso_code="KOR", limit=130)
+    record = audit(
+        str(models["masked"]),
+        ["gendered-occupations"],
+        store=tmp_path,
+        country_iso_code="KOR",
+        limit=130,
+        on_progress=lambda progress: time.sleep(0.05),  # else it is done before the meter's resolution
+    )
     text = (tmp_path / record.run_id / "run.json").read_text()
     for path in (tmp_path, models["masked"].parent, Path.home(), Path(sys.prefix)):
         assert str(path) not in text

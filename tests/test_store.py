@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_run_is_a_folder_whose_name_says_when_and_what(store: Store) -> None:
     run = store.begin(sample_record().plan, STARTED)
-    assert run.run_id.startswith("20260102T030405Z-")
+    assert run.run_id.startswith("20260102T030405000Z-")
     assert run.plan() == sample_record().plan
     assert not run.finished
     assert [other.run_id for other in store.runs()] == [run.run_id]

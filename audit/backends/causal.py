@@ -44,7 +44,9 @@ class CausalBackend(TransformersBackend):
         if not self.start:
             self._notes["the tokenizer has no start token: the first token of a text is not scored"] = None
 
-        self._packs_usable = True
+        self._packs_usable = False
+        self._check_causality()
+        self._packs_usable = not self._has_window()
         self._check_packs()
 
     def token_logprobs(self, queries: Sequence[Query]) -> list[tuple[float, ...]]:
@@ -106,12 +108,32 @@ class CausalBackend(TransformersBackend):
         mask = torch.zeros(sees.shape, dtype=self.model.dtype).masked_fill(~sees, hidden)
         return mask.unsqueeze(1).to(self.model.device)
 
+    def _check_causality(self) -> None:
+        """Refuse an encoder that was loaded as a decoder: it sees the tokens that it is asked to predict."""
+        a, b, c = self._some_tokens()
+        values = super().token_logprobs([Query((a, b, last), (0, 1), (b, c)) for last in (b, c)])
+        if any(abs(x - y) > TOLERANCE for x, y in zip(*values, strict=True)):
+            raise ModelError(
+                f"{self.name} is no causal language model: what it predicts depends on the tokens that follow",
+                hint="an encoder opens as a masked language model where its architecture ends in ForMaskedLM",
+            )
+
+    def _has_window(self) -> bool:
+        """Whether attention reaches back only so far that packing, which moves tokens apart, could change it."""
+        window = getattr(self.model.config, "sliding_window", None)
+        return window is not None and bool(getattr(self.model.config, "use_sliding_window", True))
+
+    def _some_tokens(self) -> tuple[int, ...]:
+        return tuple(min(token, int(self.model.config.vocab_size) - 1) for token in (5, 6, 7))
+
     def _check_packs(self) -> None:
         """Compare packed with plain log-probabilities, and do without packing where they differ.
 
         Families whose attention does not take positions and masks from outside would give wrong numbers.
         """
-        a, b, c = (min(token, int(self.model.config.vocab_size) - 1) for token in (5, 6, 7))
+        if not self._packs_usable:
+            return
+        a, b, c = self._some_tokens()
         queries = [
             Query((a, b, c, a), (1, 3), (c, b)),
             Query((a, b, b, c, c), (2, 4), (a, a)),

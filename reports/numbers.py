@@ -1,0 +1,165 @@
+"""Numbers of a record as text: how each kind is rounded, and what is said where one is absent.
+
+Every number that a report prints comes from ``number``: the text is rounded by the rule that ``KINDS`` names, and the
+exact value stands beside it in the page, so that a reader can check one against the other.
+"""
+
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+
+from markupsafe import Markup
+
+from fairprint.audit.records import Estimate
+from fairprint.reports.text import clean
+
+NBSP = "\u00a0"
+MINUS = "\u2212"
+
+
+def fixed(places: int, value: float, *, factor: float = 1.0, signed: bool = False, unit: str = "") -> str:
+    """Round to decimal places; what rounds to zero has no sign.
+
+    >>> fixed(2, 0.418, signed=True), fixed(2, -0.001, signed=True)
+    ('+0.42', '0.00')
+    """
+    if value == 0:
+        return "0" + unit
+    digits = f"{abs(value * factor):,.{places}f}"
+    zero = float(digits.replace(",", "")) == 0
+    return ("" if zero else MINUS if value < 0 else "+" if signed else "") + digits + unit
+
+
+def percent(places: int, value: float) -> str:
+    """Round a share to percent: one more place near both ends, and never to 0 or 100 % what is neither.
+
+    >>> percent(0, 0.7123).replace(NBSP, " "), percent(0, 0.0312).replace(NBSP, " ")
+    ('71 %', '3.1 %')
+    """
+    if 0 < value < 1 and not 0.1 <= value <= 0.9:
+        places = max(places, 1)
+        step = 10.0 ** -(places + 2)
+        if value < step / 2:
+            return "<" + NBSP + fixed(places, step, factor=100, unit=NBSP + "%")
+        if value > 1 - step / 2:
+            return ">" + NBSP + fixed(places, 1 - step, factor=100, unit=NBSP + "%")
+    return fixed(places, value, factor=100, unit=NBSP + "%")
+
+
+def significant(figures: int, value: float, *, factor: float = 1.0, unit: str = "") -> str:
+    """Round to significant figures, written without an exponent.
+
+    >>> significant(2, 0.00093127, factor=1000, unit=" Wh")
+    '0.93 Wh'
+    """
+    rounded = Decimal(f"{abs(value * factor):.{figures - 1}e}")
+    sign = MINUS if value < 0 else ""
+    return f"{sign}{rounded:,f}{unit}" if rounded else "0" + unit
+
+
+def probability(value: float) -> str:
+    """Round a p or q value to three places; below 0.001 only that is said."""
+    return f"<{NBSP}0.001" if value < 0.001 else fixed(3, value)
+
+
+def times(nats: float) -> str:
+    """Turn a gap in nats into how many times as likely: two places below 2, one below 10, then two figures.
+
+    >>> times(0.418), times(-0.9), times(3.5)
+    ('1.52', '2.5', '33')
+    """
+    if abs(nats) > math.log(1000):
+        return "more than 1,000"
+    ratio = math.exp(abs(nats))
+    return fixed(2, ratio) if ratio < 2 else fixed(1, ratio) if ratio < 9.95 else significant(2, ratio)
+
+
+def duration(seconds: float) -> str:
+    """Write seconds in units that suit their size.
+
+    >>> duration(192.4).replace(NBSP, " "), duration(7260).replace(NBSP, " ")
+    ('3 min 12 s', '2 h 01 min')
+    """
+    if seconds < 59.5:
+        return significant(2, seconds, unit=f"{NBSP}s")
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}{NBSP}min {rest:02}{NBSP}s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours:,}{NBSP}h {minutes:02}{NBSP}min"
+
+
+def parameters(count: float) -> str:
+    """Write a number of parameters with three figures, in millions or billions where it reaches them."""
+    for size, word in ((1e9, "billion"), (1e6, "million")):
+        if count >= size:
+            return significant(3, count / size, unit=NBSP + word)
+    return f"{count:,.0f}"
+
+
+Units = tuple[tuple[str, float, float], ...]
+"""Name, factor and upper end of each unit, in kWh or kg."""
+ENERGY: Units = (("mWh", 1e6, 1e-4), ("Wh", 1e3, 1.0), ("kWh", 1.0, 1e3), ("MWh", 1e-3, math.inf))
+MASS: Units = (("mg", 1e6, 1e-4), ("g", 1e3, 1.0), ("kg", 1.0, 1e3), ("t", 1e-3, math.inf))
+_UNITS = {unit: partial(significant, 2, factor=factor, unit=NBSP + unit) for unit, factor, _ in (*ENERGY, *MASS)}
+
+KINDS: dict[str, Callable[[float], str]] = {
+    **{f"percent{extra}": partial(percent, places) for places, extra in enumerate(("", "+1", "+2"))},
+    **{f"nats{extra}": partial(fixed, places, signed=True) for places, extra in enumerate(("", "+1", "+2"), start=2)},
+    **_UNITS,
+    "level": lambda value: f"{value * 100:g}{NBSP}%",
+    "points": partial(fixed, 1, factor=100, unit=f"{NBSP}points"),
+    "plain": partial(significant, 3),
+    "effect": partial(fixed, 2),
+    "tenths": partial(fixed, 1),
+    "p": probability,
+    "times": times,
+    "count": "{:,}".format,
+    "tally": "{:,}".format,
+    "year": "{:d}".format,
+    "duration": duration,
+    "power": partial(significant, 2, unit=f"{NBSP}W"),
+    "intensity": partial(significant, 3, factor=1000, unit=f"{NBSP}g/kWh"),
+    "parameters": parameters,
+}
+"""How a number of each kind is rounded. ``Wh`` and its like take kWh, ``g`` and its like take kg, ``times`` takes nats;
+a ``tally`` is counted from the record, all others stand in it."""
+
+_BASES = {"share": "percent"}
+
+
+def absent(reason: str | None) -> Markup:
+    """Say that a number is not available, and why."""
+    why = f": {clean(reason)}" if reason else ""
+    return Markup('<span class="absent">not available{}</span>').format(why)
+
+
+def number(value: float | None, kind: str, reason: str | None = None) -> Markup:
+    """Return a number of the record as rounded text that carries the exact value."""
+    if value is None:
+        return absent(reason)
+    return Markup('<data value="{}" data-as="{}">{}</data>').format(repr(value), kind, KINDS[kind](value))
+
+
+def interval(low: float | None, high: float | None, kind: str, reason: str | None = None) -> Markup:
+    """Return an interval, or why there is none."""
+    if low is None or high is None:
+        return absent(reason)
+    return Markup("{} to {}").format(number(low, kind), number(high, kind))
+
+
+def scaled(value: float | None, units: Units) -> str:
+    """Return the unit that suits the size of a number of kWh (``ENERGY``) or kg (``MASS``)."""
+    return next((unit for unit, _, below in units if abs(value or 0) < below), units[-1][0])
+
+
+def kind_of(estimate: Estimate) -> str:
+    """Return the rounding of an estimate: as many places as keep it from looking neutral when it is not."""
+    base = _BASES.get(estimate.unit, "nats")
+    if estimate.neutral is None:
+        return base
+    bounds = [x for x in (estimate.value, estimate.low, estimate.high) if x is not None]
+    apart = [abs(x - estimate.neutral) for x in bounds if x != estimate.neutral]
+    extra = 0 if min(apart, default=1) >= 0.005 else 1 if min(apart) >= 0.0005 else 2
+    return f"{base}+{extra}" if extra else base

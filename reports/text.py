@@ -1,0 +1,58 @@
+"""Strings of a record as text of a page or a terminal: nothing hides in them, and nothing in them acts."""
+
+import re
+import unicodedata
+
+from markupsafe import Markup, escape
+
+LONGEST_TEXT = 2_000
+_BLANK_LETTERS = "\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5"
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_LINK = re.compile(r"https://[A-Za-z0-9./_~%?=&#:+,@-]*[A-Za-z0-9/]")
+
+
+def clean(text: str, limit: int = LONGEST_TEXT) -> str:
+    r"""Return text in which nothing hides: controls, bidi marks, zero-width characters, lone surrogates are named.
+
+    >>> clean("model\u202egnp.exe")
+    'model[U+202E]gnp.exe'
+    """
+    cut = text[:limit]
+    shown = "".join(_visible(character) for character in cut)
+    if len(text) > limit:
+        shown += f"… [{len(text) - limit:,} more characters]"
+    return shown
+
+
+def _visible(character: str) -> str:
+    if character in "\n\t\r":
+        return " "
+    if unicodedata.category(character) in _HIDDEN or character in _BLANK_LETTERS:
+        return f"[U+{ord(character):04X}]"
+    return character
+
+
+def name(text: str, *, language: str | None = None, limit: int = 120) -> Markup:
+    """Return a string of the record as an isolated piece of running text, so that its direction moves nothing else."""
+    if language is None:
+        return Markup("<bdi>{}</bdi>").format(clean(text, limit))
+    return Markup('<bdi lang="{}">{}</bdi>').format(clean(language, limit), clean(text, limit))
+
+
+def code(text: str) -> Markup:
+    """Return a hash, version or option as code."""
+    return Markup("<code>{}</code>").format(clean(text))
+
+
+def linked(text: str) -> Markup:
+    """Return text in which https addresses can be followed."""
+    shown, parts, end = clean(text), [], 0
+    for match in _LINK.finditer(shown):
+        parts += [escape(shown[end : match.start()]), Markup('<a href="{0}" rel="noreferrer">{0}</a>').format(match[0])]
+        end = match.end()
+    return Markup("").join([*parts, escape(shown[end:])])
+
+
+def say(sentence: str, /, **parts: str) -> Markup:
+    """Fill a sentence of ours; parts that are not markup yet are cleaned and escaped."""
+    return Markup(sentence).format(**{k: v if isinstance(v, Markup) else clean(v) for k, v in parts.items()})
