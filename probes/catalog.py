@@ -1,5 +1,6 @@
 """The probe sets that ship with fairprint, and how a name, a file or ``FORMAT:PATH`` becomes a probe set."""
 
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 from fairprint.probes.errors import UsageError, nearest
 from fairprint.probes.files import load_probe_file
 from fairprint.probes.items import ProbeSet
+from fairprint.probes.labelled import load_labelled
+from fairprint.probes.notations import NOTATIONS
 
 _DATA = resources.files("fairprint.probes") / "data"
 
@@ -46,14 +49,26 @@ def find_probe_set(given: str) -> ProbeSet:
         UsageError: there is no such set, file or format.
         ProbeFileError: the file cannot be used.
     """
+    prefix, separator, rest = given.partition(":")
+    if separator and prefix in READERS:
+        if not _is_file(Path(rest)):
+            raise UsageError(f"{rest}: no such file", hint=f"{prefix}:FILE reads a file of that format")
+        return READERS[prefix](Path(rest))
     path = Path(given)
-    if path.suffix in {".yaml", ".yml"} or _is_file(path):
-        if path.suffix not in {".yaml", ".yml"}:
-            raise UsageError(f"{given}: probe files end in .yaml", hint="fairprint probes schema shows the format")
-        if not _is_file(path):
-            raise UsageError(f"{given}: no such file")
+    if _is_file(path):
+        if path.suffix not in NOTATIONS:
+            raise UsageError(
+                f"{given}: probe files end in {', '.join(NOTATIONS)}", hint="fairprint probes schema shows the format"
+            )
         return load_probe_file(path)
-    prefix, separator, _ = given.partition(":")
     if separator:
-        raise UsageError(f"unknown probe format '{prefix}': no published formats can be read so far")
+        raise UsageError(
+            f"unknown probe format '{prefix}'.{nearest(prefix, READERS)}", hint=f"formats: {', '.join(READERS)}"
+        )
+    if path.suffix in NOTATIONS:
+        raise UsageError(f"{given}: no such file")
     return own_set(given)
+
+
+READERS: dict[str, Callable[[Path], ProbeSet]] = {"labelled": load_labelled}
+"""The reader of each format that is given as ``FORMAT:PATH``."""

@@ -6,10 +6,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A group of people that a probe set compares, such as ``male`` ("men")."""
+    """A group of people that a probe set compares, such as ``male`` ("men").
+
+    Attributes:
+        words: in sets that score associations, the words that the lexemes are compared with.
+    """
 
     id: str
     label: str
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two groups that are compared; gaps are first minus second.
+
+    Attributes:
+        first: id of the group that a result speaks of.
+        second: id of the group that it is compared with.
+    """
+
+    first: str
+    second: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +37,17 @@ class Variant:
     Attributes:
         group: id of the group that the sentence is about.
         text: the whole sentence.
-        span: first and one-past-last character of the words that are scored.
+        span: first and one-past-last character of the text that is scored.
+        attributes: what the text is compared with, in sets that score associations: the same frame with each word of
+            the group.
+        image: path of the image that is asked about instead of a text, or empty; ``text`` is then what it is called.
     """
 
     group: str
     text: str
     span: tuple[int, int]
+    attributes: tuple[str, ...] = ()
+    image: str = ""
 
     @property
     def frame(self) -> tuple[str, str]:
@@ -43,21 +66,31 @@ class Item:
 
     Attributes:
         id: unique within its probe set; ``template/lexeme`` in probe sets that are grids.
-        template: id of the sentence frame, the first random factor.
+        template: id of the sentence frame, the first random factor; two frames that differ only in the order in which
+            they name two groups are one.
         lexeme: id of the word that fills it, the second random factor.
         category: what the lexeme belongs to, for results by category.
-        stereotyped: id of the group that the stereotype expects, or None where no direction is claimed.
+        directions: for each comparison of the set, +1 where the stereotype expects the first group, -1 the second, 0
+            where no direction is claimed.
+        valence: +1 where the lexeme speaks well of people, -1 ill, 0 where that is not said.
         covariate: a published figure of the lexeme (see ``ProbeSet.covariate``), or None.
         variants: one sentence a group.
+        word: the lexeme as it is written, where its id is not.
+        source: what each variant is a translation of, or None.
+        languages: of source and variants, where there is a source.
     """
 
     id: str
     template: str
     lexeme: str
     category: str
-    stereotyped: str | None
+    directions: tuple[int, ...]
+    valence: int
     covariate: float | None
     variants: tuple[Variant, ...]
+    word: str = ""
+    source: str | None = None
+    languages: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +99,15 @@ class ProbeSet:
 
     Attributes:
         sha256: hash of the file's bytes: two sets with the same hash ask the same questions.
-        groups: the compared groups; gaps are first group minus second.
+        groups: the groups, in the order of the file.
+        comparisons: which groups are compared with which.
+        scored: ``group``, ``lexeme``, ``rest``, ``sentence`` or ``target``: what the spans of the variants are; or
+            ``association``: the spans are target words, and the variants are compared with their attributes.
         random_factors: which of ``template`` and ``lexeme`` are samples of what could have been asked.
         covariate: what ``Item.covariate`` is, or None; ``covariate_group`` says whose figure it is.
         measures: the construct.
         source: ``own`` for a set that ships with fairprint, else ``file``.
+        unused_forms: words of the file that no template uses.
     """
 
     name: str
@@ -85,12 +122,15 @@ class ProbeSet:
     criticism: tuple[str, ...]
     cannot_show: tuple[str, ...]
     groups: tuple[Group, ...]
+    comparisons: tuple[Comparison, ...]
+    scored: str
     random_factors: tuple[str, ...]
     covariate: str | None
     covariate_group: str | None
     items: tuple[Item, ...]
     sha256: str
     source: str
+    unused_forms: tuple[str, ...] = ()
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -103,9 +143,19 @@ class ProbeSet:
         return tuple(dict.fromkeys(item.lexeme for item in self.items))
 
     @property
+    def pairs(self) -> int:
+        """How many sentence pairs are compared: what counts as an item in results."""
+        return len(self.items) * len(self.comparisons)
+
+    @property
     def sentences(self) -> int:
         """How many distinct sentences the set asks about."""
-        return len({variant.text for item in self.items for variant in item.variants})
+        return len(distinct_texts(self.items))
+
+
+def distinct_texts(items: Sequence[Item]) -> set[str]:
+    """Return the sentences that some items ask about, those that they are compared with included."""
+    return {text for item in items for variant in item.variants for text in (variant.text, *variant.attributes)}
 
 
 def limit_items(items: Sequence[Item], limit: int) -> tuple[Item, ...]:

@@ -21,11 +21,16 @@ class LikelihoodRequest:
 
     Attributes:
         text: the text to score.
+        source: what the text is the target of, for encoder-decoder models (such as the sentence that it translates).
+        languages: codes of the languages of source and text where the text is a translation, such as ``en`` and ``de``;
+            None where it is none, or where the source says itself what is to be done with it.
         prefix: what stands before it and is not scored.
         spans: character ranges of ``text``, each scored apart; None scores the whole text as one span.
     """
 
     text: str
+    source: str | None = None
+    languages: tuple[str, str] | None = None
     prefix: str = ""
     spans: tuple[tuple[int, int], ...] | None = None
 
@@ -89,6 +94,7 @@ class GenerateRequest:
         samples: how many continuations.
         temperature: 0 takes the most probable token each time (then ``samples`` is 1).
         top_p: nucleus sampling (Holtzman et al. 2020); 1 samples from the whole distribution.
+        chat: the prompt is what a user says, and is put into the model's chat template.
         seed: makes the samples repeatable on one machine and version.
     """
 
@@ -97,29 +103,49 @@ class GenerateRequest:
     samples: int = 1
     temperature: float = 1.0
     top_p: float = 1.0
+    chat: bool = False
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerateResponse:
-    """The continuations, without the prompt."""
+    """The continuations, without the prompt.
 
-    texts: tuple[str, ...]
+    Attributes:
+        texts: one a sample; None where there is no answer.
+        note: why an answer is absent, such as a refusal of a server.
+    """
+
+    texts: tuple[str | None, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifyRequest:
-    """Which label does a classifier give a text?"""
+    """Which label does a classifier give a text or an image? One of the two is given.
 
-    text: str
+    Attributes:
+        text: the text.
+        image: path of the image.
+    """
+
+    text: str | None = None
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifyResponse:
-    """Probability of each label, labels in the order of the model."""
+    """Probability of each label, labels in the order of the model.
+
+    Attributes:
+        probabilities: one a label, or None with the reason in ``note`` (such as an image that cannot be read).
+        exclusive: whether one label is right at a time, so that the probabilities sum to 1.
+    """
 
     labels: tuple[str, ...]
-    probabilities: tuple[float, ...]
+    probabilities: tuple[float, ...] | None
+    note: str = ""
+    exclusive: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +157,10 @@ class EmbedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedResponse:
-    """The embedding of a text."""
+    """The embedding of a text, or None with the reason in ``note``."""
 
-    vector: tuple[float, ...]
+    vector: tuple[float, ...] | None
+    note: str = ""
 
 
 REQUEST_NAMES = ("likelihood", "fill", "classify", "embed", "generate")
@@ -146,13 +173,16 @@ class Backend:
 
     Attributes:
         name: how the model is called in messages.
+        takes_source: whether a likelihood is that of a target, given its source; such a backend scores no text without
+            one, and the others score none with one.
     """
 
     name: str = "this model"
+    takes_source: bool = False
 
     def answers(self) -> tuple[str, ...]:
         """Names of the requests that this backend answers."""
-        return tuple(name for name in REQUEST_NAMES if getattr(type(self), name) is not getattr(Backend, name))
+        return answered(type(self))
 
     def likelihood(self, requests: Sequence[LikelihoodRequest]) -> list[LikelihoodResponse]:
         """Score given text. Raises RefusalError where the model has no likelihoods."""
@@ -182,3 +212,8 @@ class Backend:
         raise RefusalError(
             f"{self.name} cannot answer '{request}'; it answers: {', '.join(self.answers()) or 'nothing'}"
         )
+
+
+def answered(backend: type[Backend]) -> tuple[str, ...]:
+    """Return the names of the requests that a class of backends answers."""
+    return tuple(name for name in REQUEST_NAMES if getattr(backend, name) is not getattr(Backend, name))

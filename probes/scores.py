@@ -4,10 +4,18 @@ from dataclasses import dataclass
 
 LOGPROB = "logprob"
 """Name of the rows that hold a log-probability, in nats."""
+COSINE = "cosine"
+"""Name of the rows that hold a mean cosine similarity with the words of a group."""
+PROBABILITY = "probability"
+"""Name of the rows that hold a classifier's probability of one label, as ``probability:LABEL``."""
+CHOICE = "choice"
+"""Name of the rows that hold which of its labels a classifier finds most probable, as a number from 0."""
+CORRECT = "correct"
+"""Name of the rows that hold whether a classifier's choice is the label that a file gives, 1 or 0."""
+GAP_UNITS = {LOGPROB: "nats", COSINE: "cosine similarity", PROBABILITY: "probability"}
+"""Of the numbers whose difference between two groups is a gap, the unit."""
 MASS = "candidate_mass"
 """Name of the rows that hold the probability that all candidates of a slot hold together."""
-STEREOTYPED, OTHER = "stereotyped", "other"
-"""Roles of a group in an item: the one that the stereotype expects, and the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +28,6 @@ class Score:
         lexeme: second random factor; empty where the number belongs to no lexeme.
         category: category of the item.
         group: id of the group, or empty.
-        role: ``stereotyped``, ``other``, or empty where no direction is claimed.
         name: what the number is.
         value: the number, or None with the reason in ``note``.
         note: why the value is absent, or what a reader must know of it.
@@ -31,7 +38,6 @@ class Score:
     lexeme: str
     category: str
     group: str
-    role: str
     name: str
     value: float | None
     note: str = ""

@@ -1,19 +1,15 @@
-"""The probe file format: what a valid file becomes, and what each mistake is told."""
+"""The probe file format, in YAML: what a valid file becomes, and what each mistake is told."""
 
 import hashlib
 import re
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
-from fairprint.probes.catalog import find_probe_set, own_names, own_set
-from fairprint.probes.errors import ProbeFileError, UsageError
-from fairprint.probes.files import json_schema, load_probe_file
-from fairprint.probes.items import Group, Item, ProbeSet, Variant
+from fairprint.probes.errors import ProbeFileError
+from fairprint.probes.files import load_probe_file
+from fairprint.probes.items import Comparison, Group, Item, ProbeSet, Variant
 
 VALID = """\
 format: 1
@@ -65,13 +61,13 @@ def said(error: ProbeFileError) -> str:
     return error.message.split(": ", 1)[1]
 
 
-def changed(old: str, new: str) -> str:
-    assert old in VALID
-    return VALID.replace(old, new, 1)
+def changed(old: str, new: str, content: str = VALID) -> str:
+    assert old in content
+    return content.replace(old, new, 1)
 
 
-def line_of(text: str) -> int:
-    return VALID[: VALID.index(text)].count("\n") + 1
+def line_of(text: str, content: str = VALID) -> int:
+    return content[: content.index(text)].count("\n") + 1
 
 
 # a valid file
@@ -84,12 +80,20 @@ def test_a_valid_file_becomes_the_grid_of_its_templates_and_lexemes(tmp_path: Pa
         start = text.index(f" {scored} ") + 1
         return Variant(group=group, text=text, span=(start, start + len(scored)))
 
-    nurse: dict[str, Any] = {"lexeme": "nurse", "category": "care", "stereotyped": "female", "covariate": 90.0}
+    nurse: dict[str, Any] = {
+        "lexeme": "nurse",
+        "category": "care",
+        "directions": (-1,),
+        "valence": 0,
+        "covariate": 90.0,
+    }
     driver: dict[str, Any] = {
         "lexeme": "cab-driver",
         "category": "traffic",
-        "stereotyped": "male",
+        "directions": (1,),
+        "valence": 0,
         "covariate": None,
+        "word": "cab driver",
     }
     assert found == ProbeSet(
         name="tiny",
@@ -104,6 +108,8 @@ def test_a_valid_file_becomes_the_grid_of_its_templates_and_lexemes(tmp_path: Pa
         criticism=("too small",),
         cannot_show=("anything",),
         groups=(Group(id="male", label="men"), Group(id="female", label="women")),
+        comparisons=(Comparison(first="male", second="female"),),
+        scored="group",
         random_factors=("template", "lexeme"),
         covariate="percent women",
         covariate_group="female",
@@ -147,8 +153,10 @@ def test_a_valid_file_becomes_the_grid_of_its_templates_and_lexemes(tmp_path: Pa
         ),
         sha256=hashlib.sha256(VALID.encode()).hexdigest(),
         source="file",
+        unused_forms=(),
     )
-    assert (found.templates, found.lexemes, found.sentences) == (("late", "keys"), ("nurse", "cab-driver"), 8)
+    assert (found.templates, found.lexemes) == (("late", "keys"), ("nurse", "cab-driver"))
+    assert (found.sentences, found.pairs) == (8, 4)
 
 
 def test_the_scored_slot_can_be_the_lexeme(tmp_path: Path) -> None:
@@ -158,25 +166,18 @@ def test_the_scored_slot_can_be_the_lexeme(tmp_path: Path) -> None:
     assert variant.frame == ("The ", " said she was late.")
 
 
-@pytest.mark.parametrize(
-    "encode", [str.encode, lambda s: s.encode("utf-8-sig"), lambda s: s.encode().replace(b"\n", b"\r\n")]
-)
-def test_a_byte_order_mark_and_windows_line_ends_change_no_item(tmp_path: Path, encode: Any) -> None:
-    assert load(tmp_path, encode(VALID)).items == load(tmp_path, VALID).items
-
-
 def test_a_set_without_directions_and_figures_is_valid(tmp_path: Path) -> None:
     content = re.sub(r", (stereotyped|covariate|source): [\w ]+(?=[,}])", "", VALID)
     found = load(tmp_path, content.replace("covariate: percent women\ncovariate_group: female\n", ""))
 
-    assert {(i.stereotyped, i.covariate) for i in found.items} == {(None, None)}
+    assert {(i.directions, i.valence, i.covariate) for i in found.items} == {((0,), 0, None)}
 
 
 def test_a_source_for_all_directions_stands_for_that_of_each(tmp_path: Path) -> None:
     content = VALID.replace(", source: a table", "").replace(", source: it", "")
 
     assert "cites no source" in said(mistake(tmp_path, content))
-    assert load(tmp_path, content + "direction_source: a book\n").items[0].stereotyped == "female"
+    assert load(tmp_path, content + "direction_source: a book\n").items[0].directions == (-1,)
 
 
 @pytest.mark.parametrize("old", ["Tiny", "nurse", "late.", "90", "\n"])
@@ -232,7 +233,7 @@ def test_the_hash_changes_with_the_bytes(tmp_path: Path, old: str) -> None:
             "scored: group",
             "scored: word",
             "scored",
-            "'scored' is 'word': input should be 'group' or 'lexeme'",
+            "'scored' is 'word': input should be 'group', 'lexeme', 'rest', 'sentence', 'target' or 'association'",
             SCHEMA_HINT,
         ),
         ("title: Tiny", "title: Tiny\ntitle: Big", "summary", "'title' stands twice; first in line 4", None),
@@ -249,7 +250,8 @@ def test_the_hash_changes_with_the_bytes(tmp_path: Path, old: str) -> None:
             "{lexeme}",
             "{lexem}",
             "- {id: late",
-            "unknown slot {lexem}; slots are {lexeme}, {lexeme.FORM} and {group.FORM}. Did you mean 'lexeme'?",
+            "unknown slot {lexem}; slots are {lexeme}, {lexeme.FORM}, {group.FORM} and {other.FORM}. Did you mean "
+            "'lexeme'?",
             None,
         ),
         ("{lexeme} said", "nurse said", "- {id: late", "template 'late' has no {lexeme} slot", None),
@@ -289,7 +291,7 @@ def test_the_hash_changes_with_the_bytes(tmp_path: Path, old: str) -> None:
             "",
             "- {id: cab",
             "the direction of 'cab-driver' cites no source",
-            "give 'source' here or 'direction_source' for all, or leave 'stereotyped' out: then signed effects are "
+            "give 'source' here or 'direction_source' for all, or leave the direction out: then signed effects are "
             "reported",
         ),
         (
@@ -298,7 +300,7 @@ def test_the_hash_changes_with_the_bytes(tmp_path: Path, old: str) -> None:
             "lexemes:",
             "the stereotyped directions are unbalanced (male 2, female 0): a model with a constant preference would "
             "not score 50 %",
-            "leave 'stereotyped' out of some lexemes",
+            "leave the direction of some lexemes out, or add 'counter_stereotyped' ones",
         ),
         (
             "covariate_group: female\n",
@@ -311,7 +313,7 @@ def test_the_hash_changes_with_the_bytes(tmp_path: Path, old: str) -> None:
             "covariate_group: female",
             "covariate_group: all",
             "covariate_group",
-            "no group 'all'; groups: male, female",
+            "no group 'all'; groups: male, female.",
             None,
         ),
     ],
@@ -345,109 +347,6 @@ def test_a_figure_that_is_no_number_is_refused(tmp_path: Path, number: str) -> N
     assert "covariate" in said(error)
 
 
-def test_a_file_that_is_not_utf_8_names_the_byte_and_its_line(tmp_path: Path) -> None:
-    error = mistake(tmp_path, VALID.replace("–", "é").encode("latin-1"))
-
-    assert (said(error), error.hint) == ("byte 0xe9 is not UTF-8", "save the file as UTF-8")
-    assert error.line == line_of("- {id: keys")
-
-
-@pytest.mark.parametrize("content", ["", "\n\n", "# only a comment\n"])
-def test_an_empty_file_is_called_empty(tmp_path: Path, content: str) -> None:
-    error = mistake(tmp_path, content)
-
-    assert (said(error), error.line) == ("the file is empty", 1)
-
-
-@pytest.mark.parametrize(
-    ("content", "line"),
-    [
-        ("format: 1\nname: [a, b\ntitle: x\n", 3),
-        ("format: 1\n\tname: x\n", 2),
-        ("format: 1\nname: 'x\n", 3),
-        ("format: 1\nname: *nowhere\n", 2),
-        ("format: 1\nname: !!python/name:os.system\n", 2),
-        ("format: 1\n---\nname: x\n", 2),
-    ],
-)
-def test_invalid_yaml_names_its_line(tmp_path: Path, content: str, line: int) -> None:
-    error = mistake(tmp_path, content)
-
-    assert said(error).startswith("not valid YAML: ")
-    assert error.line == line
-
-
-@pytest.mark.parametrize(
-    ("content", "kind"), [("- a\n- b\n", "list"), ("just text\n", "str"), ("42\n", "int"), ("---\n", "NoneType")]
-)
-def test_a_file_without_keys_is_told_what_was_expected(tmp_path: Path, content: str, kind: str) -> None:
-    error = mistake(tmp_path, content)
-
-    assert said(error) == f"expected keys such as 'name:' and 'templates:', found {kind}"
-    assert error.line is not None
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "title: a\x00b",
-        "title: a\x07b",
-        "title: 2001-99-99",
-        "title: 2001-01-01T25:00:00Z",
-        "title: !!int x",
-        "title: !!bool x",
-    ],
-)
-def test_a_value_that_yaml_cannot_read_names_its_line(tmp_path: Path, name: str) -> None:
-    error = mistake(tmp_path, changed("title: Tiny", name))
-
-    assert error.line == line_of("title")
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "? [a, b]\n: 1",
-        "? {a: b}\n: 1",
-        "x: !!set {[a]: }",
-        "x: !!bool maybe",
-        'x: !!int ""',
-        "x: !!timestamp soon",
-        r'x: "\UFFFFFFFF"',
-        r'x: "\ud800"',
-        "x: " + "9" * 5000,
-        "1: a",
-        "~: a",
-        "<<: 1",
-        "x: &x [*x]",
-        "x: &x {y: *x}",
-    ],
-)
-def test_odd_corners_of_yaml_are_mistakes_in_the_file_and_nothing_else(tmp_path: Path, line: str) -> None:
-    assert mistake(tmp_path, f"{VALID}{line}\n")
-
-
-@pytest.mark.parametrize(
-    "content", ["[" * 10_000, "[" * 200 + "]" * 200, "{a: " * 5_000, "- " * 5_000, "title: " + "[" * 1_000]
-)
-def test_deep_nesting_is_a_mistake_in_the_file_and_nothing_else(tmp_path: Path, content: str) -> None:
-    assert mistake(tmp_path, content)
-
-
-@pytest.mark.parametrize("key", ["unknown", "sources"])
-def test_a_small_file_of_nested_aliases_takes_little_memory(tmp_path: Path, key: str) -> None:
-    content = VALID if key == "unknown" else VALID.replace("sources: [made up]\n", "")
-    bomb = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 14)]
-    tracemalloc.start()
-    try:
-        mistake(tmp_path, "\n".join([content, *bomb, f"{key}: *a13", ""]))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-    assert peak < 5_000_000  # 14 levels of two are 32,768 places; each further line would double them
-
-
 def test_a_missing_file_and_a_folder_are_mistakes_without_a_line(tmp_path: Path) -> None:
     for path, message in ((tmp_path / "nowhere.yaml", "No such file or directory"), (tmp_path, "Is a directory")):
         with pytest.raises(ProbeFileError) as caught:
@@ -456,140 +355,425 @@ def test_a_missing_file_and_a_folder_are_mistakes_without_a_line(tmp_path: Path)
         assert caught.value.line is None
 
 
-# damaged files: either they load, or they say what is wrong
+# several groups, comparisons and directions
 
 
-def loads_or_is_refused(folder: Path, data: bytes) -> None:
-    path = folder / "damaged.yaml"
-    path.write_bytes(data)
-    try:
-        found = load_probe_file(path)
-    except ProbeFileError as error:
-        assert error.file == str(path)
-        assert error.line is None or 1 <= error.line <= len(data) + 1
-    else:
-        assert found.sha256 == hashlib.sha256(data).hexdigest()
+HEAD = VALID[: VALID.index("groups:")]
+ELDERS = f"""\
+{HEAD}groups:
+- {{id: old, label: old people, forms: {{many: old people, one: An old man}}}}
+- {{id: young, label: young people, forms: {{many: young people, one: A boy}}}}
+- {{id: adult, label: adults, forms: {{many: adults, one: A man}}}}
+comparisons:
+- {{first: old, second: adult}}
+- {{first: young, second: adult}}
+scored: rest
+direction_source: a book
+templates:
+- {{id: most, text: "Most {{group.many}} are {{lexeme}}, I hear."}}
+- {{id: like, text: "{{group.one}} is like {{group.many}}: {{lexeme}} and {{lexeme.more}}."}}
+lexemes:
+- {{id: wise, category: mind, forms: {{more: wiser}}, valence: positive, stereotyped: old}}
+- {{id: ill-at-ease, text: ill at ease, category: mood, forms: {{more: worse}}, valence: negative, stereotyped: young}}
+- {{id: rash, category: mind, forms: {{more: rasher}}, valence: negative, counter_stereotyped: old}}
+- {{id: calm, category: mood, forms: {{more: calmer}}, valence: positive, counter_stereotyped: [young]}}
+"""
 
 
-damaging = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_set_of_several_groups_has_a_variant_a_group_and_a_direction_a_comparison(tmp_path: Path) -> None:
+    found = load(tmp_path, ELDERS)
+
+    assert found.comparisons == (Comparison(first="old", second="adult"), Comparison(first="young", second="adult"))
+    assert (len(found.items), found.pairs, found.sentences) == (8, 16, 24)
+    for item in found.items:
+        assert [variant.group for variant in item.variants] == ["old", "young", "adult"]
+    by_word = {item.lexeme: item for item in found.items}
+    assert {word: item.directions for word, item in by_word.items()} == {
+        "wise": (1, 0),
+        "ill-at-ease": (0, 1),
+        "rash": (-1, 0),
+        "calm": (0, -1),
+    }
+    assert {word: item.valence for word, item in by_word.items()} == {
+        "wise": 1,
+        "ill-at-ease": -1,
+        "rash": -1,
+        "calm": 1,
+    }
 
 
-@damaging
-@given(st.integers(0, len(VALID.encode())))
-def test_a_truncated_file_loads_or_is_refused(tmp_path: Path, length: int) -> None:
-    loads_or_is_refused(tmp_path, VALID.encode()[:length])
+def test_the_rest_is_what_follows_the_last_group_word_and_is_the_same_for_every_group(tmp_path: Path) -> None:
+    found = {item.id: item for item in load(tmp_path, ELDERS).items}
+
+    assert [variant.frame for variant in found["most/ill-at-ease"].variants] == [
+        ("Most old people", ""),
+        ("Most young people", ""),
+        ("Most adults", ""),
+    ]
+    assert {variant.words for variant in found["most/ill-at-ease"].variants} == {" are ill at ease, I hear."}
+    like = found["like/ill-at-ease"].variants
+    assert {variant.words for variant in like} == {": ill at ease and worse."}
+    assert like[1].text == "A boy is like young people: ill at ease and worse."
 
 
-@damaging
-@given(st.dictionaries(st.integers(0, len(VALID.encode()) - 1), st.integers(0, 255), min_size=1, max_size=4))
-def test_a_file_with_flipped_bytes_loads_or_is_refused(tmp_path: Path, flips: dict[int, int]) -> None:
-    data = bytearray(VALID.encode())
-    for place, byte in flips.items():
-        data[place] = byte
-    loads_or_is_refused(tmp_path, bytes(data))
+@pytest.mark.parametrize(
+    ("comparisons", "claim", "directions"),
+    [
+        ([("a", "b")], "stereotyped: a", (1,)),
+        ([("a", "b")], "stereotyped: b", (-1,)),
+        ([("a", "b")], "counter_stereotyped: a", (-1,)),
+        ([("a", "b")], "counter_stereotyped: b", (1,)),
+        ([("b", "a")], "stereotyped: a", (-1,)),
+        ([("a", "b")], "stereotyped: [a, b]", (0,)),
+        ([("a", "b")], "counter_stereotyped: [b, a]", (0,)),
+        ([("a", "b")], "stereotyped: a, counter_stereotyped: b", (1,)),
+        ([("a", "c"), ("b", "c")], "stereotyped: a", (1, 0)),
+        ([("a", "c"), ("b", "c")], "stereotyped: [a, b]", (1, 1)),
+        ([("a", "c"), ("b", "c")], "stereotyped: a, counter_stereotyped: b", (1, -1)),
+        ([("a", "c"), ("b", "c")], "stereotyped: a, counter_stereotyped: c", (1, 0)),
+        ([("a", "b"), ("c", "a"), ("c", "b")], "stereotyped: a", (1, 0, 0)),
+        ([("a", "b"), ("c", "a"), ("c", "b")], "stereotyped: b, counter_stereotyped: a", (-1, 0, 0)),
+        ([("a", "b"), ("a", "c"), ("b", "c")], "stereotyped: a", (1, 1, 0)),
+    ],
+)
+def test_a_direction_speaks_of_the_first_group_of_each_comparison_of_which_something_is_claimed(
+    tmp_path: Path, comparisons: list[tuple[str, str]], claim: str, directions: tuple[int, ...]
+) -> None:
+    # a second word says the opposite, so that the directions are balanced
+    opposite = claim.replace("counter_stereotyped", "x").replace("stereotyped", "counter_stereotyped")
+    opposite = opposite.replace("x:", "stereotyped:")
+    groups = sorted({group for pair in comparisons for group in pair})
+    content = "".join(
+        [
+            HEAD + "groups:\n",
+            *(f"- {{id: {group}, label: {group}, forms: {{word: {group}}}}}\n" for group in groups),
+            "comparisons:\n",
+            *(f"- {{first: {first}, second: {second}}}\n" for first, second in comparisons),
+            'scored: rest\ndirection_source: a book\ntemplates:\n- {id: t, text: "{group.word} {lexeme}"}\nlexemes:\n',
+            f"- {{id: this, category: x, {claim}}}\n- {{id: that, category: x, {opposite}}}\n",
+        ]
+    )
+    this, that = load(tmp_path, content).items
+
+    assert this.directions == directions
+    assert that.directions == tuple(-sign for sign in directions)
 
 
-@damaging
-@given(st.integers(0, len(VALID)), st.text("{}[]&*!|>'\"%@`#:-?,\n\t 0aé\\<=~", min_size=1, max_size=6))
-@example(0, "? [a]\n: ")
-def test_a_file_with_something_put_in_loads_or_is_refused(tmp_path: Path, place: int, inserted: str) -> None:
-    loads_or_is_refused(tmp_path, (VALID[:place] + inserted + VALID[place:]).encode())
+def test_a_source_of_a_word_stands_for_its_direction_in_every_comparison(tmp_path: Path) -> None:
+    content = ELDERS.replace("direction_source: a book\n", "")
+    with_sources = re.sub(r"valence: \w+", r"\g<0>, source: a paper", content)
+
+    assert load(tmp_path, with_sources).items == load(tmp_path, ELDERS).items
+    assert said(mistake(tmp_path, content)) == "the direction of 'wise' cites no source"
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "cp1252", "utf-8-sig", "utf-7"])
-def test_a_file_in_another_encoding_loads_or_is_refused(tmp_path: Path, encoding: str) -> None:
-    loads_or_is_refused(tmp_path, VALID.encode(encoding))
+# two orders of two groups
 
 
-@damaging
-@given(st.binary(max_size=200))
-def test_any_bytes_load_or_are_refused(tmp_path: Path, data: bytes) -> None:
-    loads_or_is_refused(tmp_path, data)
+PAIRS = f"""\
+{HEAD}groups:
+- {{id: old, label: old people, forms: {{noun: grandmother}}}}
+- {{id: young, label: young people, forms: {{noun: girl}}}}
+scored: rest
+templates:
+- {{id: seen, text: "I saw a {{group.noun}} who was {{lexeme}}."}}
+- {{id: met, text: "The {{group.noun}} met the {{other.noun}}, and the {{group.noun}} was {{lexeme}}.", twin: met-2}}
+- {{id: met-2, text: "The {{other.noun}} met the {{group.noun}}, and the {{group.noun}} was {{lexeme}}.", twin: met}}
+lexemes:
+- {{id: loud, category: manner}}
+- {{id: late, category: manner}}
+"""
 
 
-# names, paths and formats
+def test_twins_name_two_groups_in_both_orders_and_are_one_template(tmp_path: Path) -> None:
+    found = load(tmp_path, PAIRS)
+    items = {item.id: item for item in found.items}
+
+    assert found.templates == ("seen", "met")
+    assert [item.id for item in found.items] == [
+        f"{template}/{word}" for template in ("seen", "met", "met-2") for word in ("loud", "late")
+    ]
+    assert items["met-2/loud"].template == "met"
+    assert [variant.text for variant in items["met/loud"].variants] == [
+        "The grandmother met the girl, and the grandmother was loud.",
+        "The girl met the grandmother, and the girl was loud.",
+    ]
+    assert [variant.text for variant in items["met-2/loud"].variants] == [
+        "The girl met the grandmother, and the grandmother was loud.",
+        "The grandmother met the girl, and the girl was loud.",
+    ]
+    assert {variant.words for item in found.items for variant in item.variants} == {" was loud.", " was late."} | {
+        " who was loud.",
+        " who was late.",
+    }
+    assert (found.sentences, found.pairs) == (12, 6)
 
 
-def test_a_path_is_read_as_a_file(tmp_path: Path) -> None:
-    for name in ("set.yaml", "set.yml"):
-        (tmp_path / name).write_text(VALID, encoding="utf-8")
-        found = find_probe_set(str(tmp_path / name))
-        assert (found.name, found.source) == ("tiny", "file")
+def test_what_is_scored_stands_after_the_other_group_too(tmp_path: Path) -> None:
+    content = changed("the {group.noun} was {lexeme}.", "the latter was {lexeme}.", PAIRS)
+
+    item = load(tmp_path, content).items[2]
+    assert {variant.words for variant in item.variants} == {", and the latter was loud."}
 
 
-def test_a_name_is_read_from_the_catalogue() -> None:
-    assert find_probe_set("he-was-very") is own_set("he-was-very")
+def test_forms_that_no_template_uses_are_named(tmp_path: Path) -> None:
+    content = changed("possessive: his", "possessive: his, object: him", VALID)
+    content = changed("{plural: Nurses}", "{plural: Nurses, article: a}", content)
+
+    found = load(tmp_path, content)
+    assert found.unused_forms == ("the form 'object' of group 'male'", "the form 'article' of lexeme 'nurse'")
+    assert found.items == load(tmp_path, VALID).items
+    assert load(tmp_path, PAIRS).unused_forms == load(tmp_path, ELDERS).unused_forms == ()
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
-    with pytest.raises(UsageError) as caught:
-        find_probe_set("gendered-ocupations")
+def test_a_form_counts_as_used_where_the_other_group_has_it_or_the_slot_has_no_name_for_it(tmp_path: Path) -> None:
+    only_other = PAIRS.replace("noun: grandmother}", "noun: grandmother, guest: lady}")
+    only_other = only_other.replace("noun: girl}", "noun: girl, guest: child}").replace("{other.noun}", "{other.guest}")
+    unnamed = VALID.replace("{group.subject}", "{group}").replace("subject:", "text:")
 
-    assert caught.value.message == "no probe set 'gendered-ocupations'. Did you mean 'gendered-occupations'?"
-    assert caught.value.hint == "fairprint probes list shows the sets; a file is given by its path"
-
-
-def test_a_probe_file_must_be_there_and_end_in_yaml(tmp_path: Path) -> None:
-    text = tmp_path / "set.txt"
-    text.write_text(VALID, encoding="utf-8")
-    with pytest.raises(UsageError) as caught:
-        find_probe_set(str(text))
-    assert caught.value.message == f"{text}: probe files end in .yaml"
-    assert caught.value.hint == "fairprint probes schema shows the format"
-
-    with pytest.raises(UsageError, match="no such file"):
-        find_probe_set(str(tmp_path / "nowhere.yaml"))
+    assert load(tmp_path, only_other).unused_forms == ()
+    assert load(tmp_path, unnamed).unused_forms == ()
+    assert load(tmp_path, unnamed).items == load(tmp_path, VALID).items
 
 
-def test_an_unknown_format_is_named() -> None:
-    with pytest.raises(UsageError, match="unknown probe format 'crows'"):
-        find_probe_set("crows:pairs.csv")
+def case(
+    old: str, new: str, place: str, message: str, hint: str | None = None
+) -> tuple[str, str, str, str, str | None]:
+    """What is changed, the line that is to blame, and what is said."""
+    return old, new, place, message, hint
 
 
-@pytest.mark.parametrize("given_name", ["", ".", "/", "..", "a\x00b", "a" * 5000, ":", "*"])
-def test_a_senseless_name_is_a_usage_error(given_name: str) -> None:
-    with pytest.raises(UsageError):
-        find_probe_set(given_name)
+BALANCE_HINT = "leave the direction of some lexemes out, or add 'counter_stereotyped' ones"
+TWIN_HINT = "give the same sentence with the groups exchanged, and 'twin: ID' to both"
+ORDER_HINT = "one begins with {group}, the other with {other}"
+NO_TWINS = "'met' and 'met-2' must be twins of each other, in opposite orders"
 
 
-def test_the_errors_of_the_catalogue_name_a_set_that_does_not_exist() -> None:
-    with pytest.raises(UsageError):
-        own_set("nothing")
-    assert "nothing" not in own_names()
+@pytest.mark.parametrize(
+    ("old", "new", "place", "message", "hint"),
+    [
+        case(
+            "comparisons:\n- {first: old, second: adult}\n- {first: young, second: adult}\n",
+            "",
+            "groups:",
+            "more than two groups need the key 'comparisons'",
+            "comparisons: [{first: a, second: b}, ...]; results speak of the first",
+        ),
+        case(
+            "first: young",
+            "first: youngs",
+            "- {first: young",
+            "no group 'youngs'; groups: old, young, adult. Did you mean 'young'?",
+        ),
+        case("second: adult", "second: all", "- {first: old", "no group 'all'; groups: old, young, adult."),
+        case("second: adult", "second: old", "- {first: old", "'old' is compared with itself"),
+        case("first: young", "first: old", "- {first: young", "'old' and 'adult' are compared twice"),
+        case(
+            "first: young, second: adult",
+            "first: adult, second: old",
+            "- {first: young",
+            "'adult' and 'old' are compared twice",
+        ),
+        case("- {first: young, second: adult}\n", "", "comparisons:", "the group 'young' is compared with no other"),
+        case("second: adult}", "second: adult, why: x}", "- {first: old", "unknown key 'why'.", SCHEMA_HINT),
+        case("first: old, ", "", "- {first: old", "the key 'first' is missing", SCHEMA_HINT),
+        case(
+            "valence: negative, ",
+            "",
+            "- {id: ill",
+            "'ill-at-ease' has no valence, others have; give it to all lexemes or to none",
+        ),
+        case(
+            "valence: negative",
+            "valence: positive",
+            "lexemes:",
+            "3 lexemes are positive and 1 negative; expected as many of each",
+        ),
+        case(
+            "valence: negative",
+            "valence: bad",
+            "- {id: ill",
+            "'valence' is 'bad': input should be 'positive' or 'negative'",
+            SCHEMA_HINT,
+        ),
+        case(
+            ", counter_stereotyped: old",
+            "",
+            "lexemes:",
+            "the stereotyped directions are unbalanced (old 1, adult 0): a model with a constant preference would not "
+            "score 50 %",
+            BALANCE_HINT,
+        ),
+        case(
+            "counter_stereotyped: [young]",
+            "stereotyped: [young]",
+            "lexemes:",
+            "the stereotyped directions are unbalanced (young 2, adult 0): a model with a constant preference would "
+            "not score 50 %",
+            BALANCE_HINT,
+        ),
+        case(
+            "[young]",
+            "[young, yung]",
+            "- {id: calm",
+            "no group 'yung'; groups: old, young, adult. Did you mean 'young'?",
+        ),
+        case(
+            "counter_stereotyped: old",
+            "counter_stereotyped: old, stereotyped: [adult, old]",
+            "- {id: rash",
+            "'rash' is stereotyped and counter-stereotyped of 'old'",
+        ),
+        case(
+            "stereotyped: old",
+            "stereotyped: []",
+            "- {id: wise",
+            "'stereotyped' is []: list should have at least 1 item after validation, not 0",
+            SCHEMA_HINT,
+        ),
+        case(
+            "stereotyped: old",
+            "stereotyped: 7",
+            "- {id: wise",
+            "'stereotyped' is 7: input should be a valid list",
+            SCHEMA_HINT,
+        ),
+        case(
+            "{group.one} is like {group.many}: {lexeme}",
+            "{group.one} is {lexeme} like {group.many}",
+            "- {id: like",
+            "template 'like' has its lexeme before a group word; what is scored stands after it",
+        ),
+        case(
+            "Most {group.many} are {lexeme}",
+            "I hear {lexeme.more}: {group.many} are {lexeme}",
+            "- {id: most",
+            "template 'most' has its lexeme before a group word; what is scored stands after it",
+        ),
+        case("are {lexeme}", "are", "- {id: most", "template 'most' has no {lexeme} slot"),
+        case("{group.many} are", "They are", "- {id: most", "template 'most' has no {group} slot"),
+        case("{group.many} are", "{other.many} are", "- {id: most", "{other} needs a set of exactly two groups"),
+        case(
+            "forms: {many: old people, one: An old man}",
+            "forms: {}",
+            "- {id: most",
+            "{group.many}: group 'old' has no form 'many'; it has: none",
+        ),
+        case(
+            ", forms: {many: old people, one: An old man}",
+            "",
+            "- {id: old",
+            "the key 'forms' is missing",
+            SCHEMA_HINT,
+        ),
+        case(
+            "many: old people",
+            'many: ""',
+            "- {id: old",
+            "'many' is '': string should have at least 1 character",
+            SCHEMA_HINT,
+        ),
+        case(
+            "many: old people",
+            'many: "  "',
+            "- {id: old",
+            r"'many' is '  ': string should match pattern '\S'",
+            SCHEMA_HINT,
+        ),
+    ],
+)
+def test_a_mistake_in_a_set_of_several_groups_is_told_with_its_line(
+    tmp_path: Path, old: str, new: str, place: str, message: str, hint: str | None
+) -> None:
+    error = mistake(tmp_path, changed(old, new, ELDERS))
+
+    assert (said(error), error.line, error.hint) == (message, line_of(place, ELDERS), hint)
 
 
-# the schema for editors
+@pytest.mark.parametrize(
+    ("old", "new", "place", "message", "hint"),
+    [
+        case(
+            ", twin: met-2",
+            "",
+            "- {id: met,",
+            "template 'met' names both groups in one order only; results would depend on that order",
+            TWIN_HINT,
+        ),
+        case(
+            'was {lexeme}."}',
+            'was {lexeme}.", twin: met}',
+            "- {id: seen",
+            "template 'seen' has a twin but no {other} slot",
+            TWIN_HINT,
+        ),
+        case(", twin: met}", "}", "- {id: met,", NO_TWINS, ORDER_HINT),
+        case("twin: met}", "twin: met-2}", "- {id: met,", NO_TWINS, ORDER_HINT),
+        case(
+            "The {other.noun} met the {group.noun}",
+            "The {group.noun} met the {other.noun}",
+            "- {id: met,",
+            NO_TWINS,
+            ORDER_HINT,
+        ),
+        case(
+            "twin: met-2",
+            "twin: met",
+            "- {id: met,",
+            "'met' and 'met' must be twins of each other, in opposite orders",
+            ORDER_HINT,
+        ),
+        case("twin: met-2", "twin: met-3", "- {id: met,", "no template 'met-3'. Did you mean 'met-2'?"),
+        case(
+            "met the {other.noun}",
+            "met the {other.name}",
+            "- {id: met,",
+            "{other.name}: the other group has no form 'name'; it has: noun",
+        ),
+        case(
+            "the {group.noun} was",
+            "the {lexeme} {other.noun} was",
+            "- {id: met,",
+            "template 'met' has its lexeme before a group word; what is scored stands after it",
+        ),
+        case(
+            "a {group.noun} who",
+            "a {group.noun\\n} who",
+            "- {id: seen",
+            "unknown slot {group.noun\n}; slots are {lexeme}, {lexeme.FORM}, {group.FORM} and {other.FORM}. Did you "
+            "mean 'group'?",
+        ),
+    ],
+)
+def test_a_mistake_in_the_orders_of_two_groups_is_told_with_its_line(
+    tmp_path: Path, old: str, new: str, place: str, message: str, hint: str | None
+) -> None:
+    error = mistake(tmp_path, changed(old, new, PAIRS))
+
+    assert (said(error), error.line, error.hint) == (message, line_of(place, PAIRS), hint)
 
 
-def entries(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {"ProbeFile": schema, **schema["$defs"]}
+def test_a_template_in_one_order_alone_is_refused(tmp_path: Path) -> None:
+    content = re.sub(r"- \{id: met-2.*\n", "", PAIRS).replace(", twin: met-2", "")
+    error = mistake(tmp_path, content)
+
+    assert said(error).startswith("template 'met' names both groups in one order only")
+    assert (error.line, error.hint) == (line_of("- {id: met", content), TWIN_HINT)
 
 
-def test_the_schema_names_what_is_required_and_forbids_unknown_keys() -> None:
-    schema = json_schema()
+def test_a_claim_that_would_give_no_direction_is_not_dropped_in_silence(tmp_path: Path) -> None:
+    content = re.sub("(stereotyped): (old|young)", r"\1: adult", ELDERS).replace("[young]", "adult")
+    error = mistake(tmp_path, content)
 
-    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert set(entries(schema)) == {"ProbeFile", "GroupEntry", "TemplateEntry", "LexemeEntry"}
-    for part in entries(schema).values():
-        assert part["type"] == "object"
-        assert part["additionalProperties"] is False
-        assert set(part["required"]) <= set(part["properties"])
-    required = "format name version title summary measures harm_type language licence sources criticism cannot_show"
-    assert set(schema["required"]) == {*required.split(), "groups", "scored", "templates", "lexemes"}
-    assert schema["$defs"]["LexemeEntry"]["required"] == ["id", "category"]
-    assert schema["properties"]["groups"]["minItems"] == 2
-    assert schema["properties"]["scored"]["enum"] == ["group", "lexeme"]
+    assert said(error) == "what is claimed of 'adult' gives no comparison a direction"
+    assert error.line == line_of("lexemes:", content)
 
 
-def test_every_reference_in_the_schema_has_a_target() -> None:
-    schema = json_schema()
+def test_the_published_figure_is_that_of_a_group_of_the_first_comparison(tmp_path: Path) -> None:
+    content = changed("scored: rest", "covariate: years\ncovariate_group: young\nscored: rest", ELDERS)
+    error = mistake(tmp_path, content)
 
-    for reference in re.findall(r"'\$ref': '([^']*)'", str(schema)):
-        assert reference.removeprefix("#/$defs/") in schema["$defs"]
-
-
-def test_every_key_that_the_schema_requires_is_required_by_the_reader(tmp_path: Path) -> None:
-    for key in json_schema()["required"]:
-        content = re.sub(rf"^{key}:.*\n(-.*\n)*", "", VALID, flags=re.MULTILINE)
-        assert content != VALID
-        assert f"'{key}' is missing" in said(mistake(tmp_path, content))
+    assert said(error) == "the group of the published figure must be in the first comparison"
+    assert error.line == line_of("covariate_group", content)
+    for group in ("old", "adult"):
+        assert load(tmp_path, content.replace("group: young", f"group: {group}")).covariate_group == group
