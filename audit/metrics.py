@@ -6,10 +6,13 @@ and a combine; metrics that no sums can give (centring inside a template) take i
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from fairprint.audit.association import effect_size
 from fairprint.audit.statistics import Array, Factors, jackknife_sums, jackknife_weights
+from fairprint.probes.scores import COSINE, LOGPROB, PROBABILITY
 
 _ROUNDING = 1e-20
 TIE = 1e-6
@@ -21,7 +24,9 @@ class Row:
     """One item as metrics see it.
 
     Attributes:
+        group: the group that is spoken of: the first of a comparison, or that of a mass.
         direction: +1 where the stereotype expects the first group, -1 the second, 0 where no direction is claimed.
+        valence: +1 where the lexeme speaks well of people, -1 ill, 0 where that is not said.
         value: the gap, or the mass of a frame; None where an answer is missing.
         covariate: the published figure of the lexeme, or None.
     """
@@ -31,6 +36,7 @@ class Row:
     category: str
     group: str
     direction: int
+    valence: int
     value: float | None
     covariate: float | None
 
@@ -40,17 +46,20 @@ class Metric:
     """A metric: which rows it reads, what it sums, and how the sums become a value.
 
     Attributes:
-        reads: which rows: ``gap``, ``centred`` gaps, ``covariate`` or ``mass``.
-        directed: whether only items with a stereotyped direction count.
+        reads: which rows: ``gap``, ``centred`` gaps, ``covariate``, ``mass``, ``flips`` or ``correct`` choices.
+        needs: ``direction`` or ``valence`` where only rows that have one count.
+        pooled: whether several comparisons can be taken together, and not only one by one.
         replicates: estimate and leave-one-out replicates of rows without missing values.
         scopes: ``all``, ``category``, ``lexeme``, ``group``.
         bounded: whether values lie between 0 and 1, so that missing answers have worst cases.
+        of: the scores whose gaps it is for, such as ``LOGPROB``; None for all that have gaps.
     """
 
     name: str
     version: int
     reads: str
-    directed: bool
+    needs: Literal["direction", "valence"] | None
+    pooled: bool
     unit: str
     scale: str
     neutral: float | None
@@ -58,6 +67,7 @@ class Metric:
     replicates: Callable[[Sequence[Row], Factors], dict[str, Array]]
     scopes: tuple[str, ...]
     bounded: bool
+    of: tuple[str, ...] | None = None
 
 
 def _values(rows: Sequence[Row]) -> Array:
@@ -82,6 +92,31 @@ def _mean(of: Callable[[Sequence[Row]], Array]) -> Callable[[Sequence[Row], Fact
     def replicates(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
         values = of(rows)
         return jackknife_sums(np.stack([values, np.ones_like(values)], axis=1), factors, _ratio)
+
+    return replicates
+
+
+def _balanced_mean(of: Callable[[Sequence[Row]], Array]) -> Callable[[Sequence[Row], Factors], dict[str, Array]]:
+    """Mean over items, in which each direction of each comparison keeps its share when a unit is left out.
+
+    On all items it is the plain mean. Were a word of one direction simply left out, the other direction would gain
+    weight, and a model's constant preference, which cancels between the two, would pass for differences between words.
+    A set of other words would be balanced again: the directions are strata, and the mean is that of a stratified
+    sample (Cochran 1977, section 5.3).
+    """
+
+    def replicates(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
+        values = of(rows)
+        kinds = {kind: code for code, kind in enumerate(dict.fromkeys((row.group, row.direction) for row in rows))}
+        strata = np.array([kinds[row.group, row.direction] for row in rows], dtype=np.intp)
+        sizes = np.bincount(strata)
+
+        def combine(sums: Array) -> Array:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                # divided last, so that items that all agree have a mean of exactly 0 or 1
+                return np.asarray((sums[:, :, 0] / sums[:, :, 1]) @ sizes / len(rows))
+
+        return jackknife_sums(np.stack([values, np.ones_like(values)], axis=1), factors, combine, cells=strata)
 
     return replicates
 
@@ -139,8 +174,28 @@ def _correlation(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
     return jackknife_sums(columns, factors, combine, cells=factors.lexeme)
 
 
+def _association(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
+    return effect_size(_values(rows), np.array([row.direction for row in rows], dtype=np.float64), factors)
+
+
+def _valence_gap(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
+    """Mean gap of the words that speak well, minus that of the words that speak ill."""
+    gaps = _values(rows)
+    well = np.array([row.valence > 0 for row in rows], dtype=np.float64)
+    columns = np.stack([gaps * well, well, gaps * (1 - well), 1 - well], axis=1)
+
+    def combine(sums: Array) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(sums[:, 0, 0] / sums[:, 0, 1] - sums[:, 0, 2] / sums[:, 0, 3])
+
+    return jackknife_sums(columns, factors, combine)
+
+
 _NO_PREFERENCE = "with equal treatment either group would be preferred as often"
 _NO_GAP = "with equal treatment both groups would be equally probable"
+NO_NEARNESS = "without association a word would lie as near to the words of the one group as to those of the other"
+_CHOICES = (LOGPROB, PROBABILITY)
+"""Scores by which a model prefers one version to another; where vectors lie, it prefers nothing."""
 
 # what each metric means to a reader, and the paper it is after, stands in fairprint.reports.wording.METRICS
 METRICS = (
@@ -148,20 +203,23 @@ METRICS = (
         name="stereotype_score",
         version=1,
         reads="gap",
-        directed=True,
+        needs="direction",
+        pooled=True,
         unit="share",
         scale="logit",
         neutral=0.5,
         neutral_why=_NO_PREFERENCE,
-        replicates=_mean(lambda rows: _wins(_towards_stereotype(rows))),
+        replicates=_balanced_mean(lambda rows: _wins(_towards_stereotype(rows))),
         scopes=("all", "category"),
         bounded=True,
+        of=_CHOICES,
     ),
     Metric(
         name="stereotype_score_centred",
         version=1,
         reads="gap",
-        directed=True,
+        needs="direction",
+        pooled=False,
         unit="share",
         scale="logit",
         neutral=0.5,
@@ -169,17 +227,19 @@ METRICS = (
         replicates=_centred_score,
         scopes=("all",),
         bounded=False,
+        of=_CHOICES,
     ),
     Metric(
         name="signed_effect",
         version=1,
         reads="gap",
-        directed=True,
+        needs="direction",
+        pooled=True,
         unit="nats",
         scale="identity",
         neutral=0.0,
         neutral_why=_NO_GAP,
-        replicates=_mean(_towards_stereotype),
+        replicates=_balanced_mean(_towards_stereotype),
         scopes=("all", "category"),
         bounded=False,
     ),
@@ -187,7 +247,8 @@ METRICS = (
         name="signed_effect_dz",
         version=1,
         reads="gap",
-        directed=True,
+        needs="direction",
+        pooled=False,
         unit="standard deviations",
         scale="identity",
         neutral=0.0,
@@ -195,12 +256,29 @@ METRICS = (
         replicates=_standardised_effect,
         scopes=("all",),
         bounded=False,
+        of=_CHOICES,
+    ),
+    Metric(
+        name="association_effect",
+        version=1,
+        reads="gap",
+        needs="direction",
+        pooled=False,
+        unit="standard deviations",
+        scale="fisher z of d/2",
+        neutral=0.0,
+        neutral_why="without association the words of the one concept would lie where those of the other lie",
+        replicates=_association,
+        scopes=("all",),
+        bounded=False,
+        of=(COSINE,),
     ),
     Metric(
         name="group_gap",
         version=1,
         reads="gap",
-        directed=False,
+        needs=None,
+        pooled=False,
         unit="nats",
         scale="identity",
         neutral=0.0,
@@ -210,10 +288,26 @@ METRICS = (
         bounded=False,
     ),
     Metric(
+        name="valence_gap",
+        version=1,
+        reads="gap",
+        needs="valence",
+        pooled=False,
+        unit="nats",
+        scale="identity",
+        neutral=0.0,
+        neutral_why="with equal treatment words that speak well would gain or lose as much as words that speak ill, "
+        "whichever group is named",
+        replicates=_valence_gap,
+        scopes=("all",),
+        bounded=False,
+    ),
+    Metric(
         name="group_gap_centred",
         version=1,
         reads="centred",
-        directed=False,
+        needs=None,
+        pooled=False,
         unit="nats",
         scale="identity",
         neutral=0.0,
@@ -226,7 +320,8 @@ METRICS = (
         name="covariate_correlation",
         version=1,
         reads="covariate",
-        directed=False,
+        needs=None,
+        pooled=False,
         unit="correlation",
         scale="fisher z",
         neutral=0.0,
@@ -236,10 +331,26 @@ METRICS = (
         bounded=False,
     ),
     Metric(
+        name="flip_rate",
+        version=1,
+        reads="flips",
+        needs=None,
+        pooled=False,
+        unit="share",
+        scale="logit",
+        neutral=None,
+        neutral_why="equal treatment would give 0, the end of the scale, so there is nothing to test: each flip is a "
+        "decision that hangs on the group that is named",
+        replicates=_mean(_values),
+        scopes=("all",),
+        bounded=True,
+    ),
+    Metric(
         name="candidate_mass",
         version=1,
         reads="mass",
-        directed=False,
+        needs=None,
+        pooled=False,
         unit="share",
         scale="logit",
         neutral=None,

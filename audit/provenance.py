@@ -17,6 +17,7 @@ PACKAGES = (
     "matplotlib",
     "pyarrow",
     "gguf",
+    "peft",
 )
 
 

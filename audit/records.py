@@ -31,7 +31,7 @@ class ModelInfo(Record):
         kind: ``causal`` or ``masked``.
         weights: file format, and ``de-quantised from Q4_1`` and the like where that happened.
         dtype: the type of the weights in memory.
-        parameters: how many.
+        parameters: how many, or None where the weights were not seen (an endpoint, recorded answers).
         notes: what a reader must know, such as a first token that is not scored.
     """
 
@@ -43,15 +43,16 @@ class ModelInfo(Record):
     architecture: str
     weights: str
     dtype: str
-    parameters: int
+    parameters: int | None
     notes: tuple[str, ...] = ()
 
 
 class GroupInfo(Record):
-    """A compared group and how it is called; gaps are first group minus second."""
+    """A compared group and how it is called; ``words`` are those that an association test compares with."""
 
     id: str
     label: str
+    words: tuple[str, ...] = ()
 
 
 class ProbeInfo(Record):
@@ -69,10 +70,13 @@ class ProbeInfo(Record):
     criticism: tuple[str, ...]
     cannot_show: tuple[str, ...]
     groups: tuple[GroupInfo, ...]
+    comparisons: tuple[tuple[str, str], ...] = Field(description="ids of the groups compared; gaps are first - second")
+    scored: str = Field(description="what the model was asked about: group, lexeme, rest ...")
     random_factors: tuple[str, ...]
     covariate: str | None = Field(description="what the published figure of each lexeme is")
     covariate_group: str | None = Field(description="id of the group whose figure it is")
     lexeme_covariates: dict[str, float] = Field(description="that figure, by lexeme")
+    lexeme_texts: dict[str, str] = Field(default_factory=dict, description="words as written, where ids are not")
     sha256: str
     source: str
     items: int
@@ -101,6 +105,8 @@ class Estimate(Record):
     Attributes:
         instrument: probe set and scoring, such as ``gendered-occupations / fill``.
         scope: ``all``, ``category:NAME``, ``group:ID`` or ``lexeme:ID``.
+        comparison: ids of the two groups that are compared, first minus second; None where several comparisons are
+            taken together, or none is made.
         value: the number on these items, or None with ``reason``.
         low, high: confidence interval for items like these, or None with ``reason``.
         unit: ``share``, ``nats``, ``standard deviations`` or ``correlation``.
@@ -122,6 +128,7 @@ class Estimate(Record):
     probe_set: str
     instrument: str
     scope: str
+    comparison: tuple[str, str] | None
     value: float | None
     low: float | None
     high: float | None
@@ -147,6 +154,36 @@ class Estimate(Record):
     method: str
     reason: str | None
     warnings: tuple[str, ...] = ()
+
+
+class SignificanceTest(Record):
+    """A test that is no function of an estimate, such as one that exchanges labels.
+
+    Attributes:
+        name: ``permutation``.
+        instrument: as in ``Estimate``, and so are ``probe_set`` and ``comparison``.
+        statistic: what was tested, such as a difference of two means, in ``unit``; None with ``reason``.
+        p_value: one-sided: how probable a statistic at least as large would be if ``assumes`` held.
+        ways: arrangements of the labels that were looked at, the observed one included.
+        exact: whether these are all there are; else they are a random sample.
+        sizes: units of the two sides, such as target words.
+        missing: units without an answer, not counted in ``sizes``.
+        assumes: what holds where nothing is to be found, in words.
+    """
+
+    name: str
+    probe_set: str
+    instrument: str
+    comparison: tuple[str, str]
+    statistic: float | None
+    unit: str
+    p_value: float | None
+    ways: int
+    exact: bool
+    sizes: tuple[int, int]
+    missing: int
+    assumes: str
+    reason: str | None
 
 
 SensorClass = Literal["counter", "sampled power", "load model", "constant", "none"]
@@ -262,10 +299,12 @@ class ItemHighlight(Record):
 
     probe_set: str
     item: str
-    text: dict[str, str] = Field(description="the sentence said of each group")
+    comparison: tuple[str, str]
+    text: dict[str, str] = Field(description="the sentence said of each of the two groups")
     logprob: dict[str, float]
     stereotyped: str | None
     gap: float
+    unit: str = "nats"
 
 
 class Plan(Record):
@@ -298,8 +337,10 @@ class RunRecord(Record):
     probes: tuple[ProbeInfo, ...]
     estimates: tuple[Estimate, ...]
     highlights: tuple[ItemHighlight, ...]
+    tests: tuple[SignificanceTest, ...] = ()
     footprint: Footprint
     scores: dict[str, str] = Field(default_factory=dict, description="sha256 of each score file, by name")
+    not_asked: dict[str, str] = Field(default_factory=dict, description="own probe sets that were not asked, and why")
     notes: tuple[str, ...] = ()
 
 

@@ -50,6 +50,8 @@ SCALES = {
         Scale("identity", lambda x: x, lambda x: x),
         Scale("logit", lambda x: np.log(x) - np.log1p(-x), _expit),
         Scale("fisher z", np.arctanh, math.tanh),
+        # of a difference of two means over the spread of both, whose half is nearly a correlation with the set
+        Scale("fisher z of d/2", lambda x: np.arctanh(x / 2), lambda x: 2 * math.tanh(x)),
         Scale("log", np.log, _exp),
     )
 }

@@ -1,6 +1,7 @@
 """The store: a folder of runs that only grows.
 
     RUN/plan.json                 all that fixes the scores; written first
+    RUN/items/SET.parquet         the sentences that are asked
     RUN/scores/SET.INSTRUMENT.0000.parquet   one file a shard, written whole
     RUN/segments/0000.begun.json  a process began to work on the run
     RUN/segments/0000.json        ... and this is what it cost; missing where it was killed
@@ -21,7 +22,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,10 +31,32 @@ from pydantic import ValidationError
 
 from fairprint.audit.records import Footprint, Plan, Record, RunRecord, Segment, migrate, to_json
 from fairprint.probes.errors import ResumeError, StoreError, UsageError, nearest
+from fairprint.probes.items import Item
 from fairprint.probes.scores import Score
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 _GO_ON = "what was finished is kept: make room and repeat the command with --resume"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRow:
+    """One sentence of a probe set, as it is stored.
+
+    Attributes:
+        item: id of the item.
+        group: id of the group that the sentence is about.
+        start, end: the characters that are scored.
+    """
+
+    item: str
+    template: str
+    lexeme: str
+    category: str
+    group: str
+    text: str
+    start: int
+    end: int
 
 
 class RunFolder:
@@ -82,23 +105,44 @@ class RunFolder:
                 raise ResumeError(f"another process is working on {self.run_id}") from None
             yield
 
+    def write_items(self, name: str, items: Sequence[Item]) -> None:
+        """Keep the sentences of a probe set, once: a report shows them when the probe file is gone."""
+        if not self._items(name).is_file():
+            rows = [
+                ItemRow(
+                    item=item.id,
+                    template=item.template,
+                    lexeme=item.lexeme,
+                    category=item.category,
+                    group=variant.group,
+                    text=variant.text,
+                    start=variant.span[0],
+                    end=variant.span[1],
+                )
+                for item in items
+                for variant in item.variants
+            ]
+            _write(self._items(name), _to_parquet(rows, ItemRow))
+
+    def item_sets(self) -> list[str]:
+        """Names of the probe sets whose sentences are kept, sorted."""
+        return sorted(file.name.removesuffix(".parquet") for file in (self.path / "items").glob("*.parquet"))
+
+    def read_items(self, name: str) -> list[ItemRow]:
+        """Return the sentences of a probe set that the run asked."""
+        return _from_parquet(self._items(name), ItemRow)
+
     def has_shard(self, name: str) -> bool:
         """Whether a shard has been written."""
         return self._shard(name).is_file()
 
     def write_shard(self, name: str, scores: Sequence[Score]) -> None:
         """Write the scores of one shard."""
-        _write(self._shard(name), _to_parquet(scores))
+        _write(self._shard(name), _to_parquet(scores, Score))
 
     def read_shard(self, name: str) -> list[Score]:
         """Return the scores of one shard."""
-        import pyarrow.parquet
-
-        try:
-            rows = pyarrow.parquet.read_table(self._shard(name)).to_pylist()
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{self.run_id}: the scores {name} cannot be read: {error}") from None
-        return [Score(**row) for row in rows]
+        return _from_parquet(self._shard(name), Score)
 
     def shard_names(self) -> list[str]:
         """Names of the shards that have been written, sorted."""
@@ -134,6 +178,9 @@ class RunFolder:
     def _shard(self, name: str) -> Path:
         return self.path / "scores" / f"{name}.parquet"
 
+    def _items(self, name: str) -> Path:
+        return self.path / "items" / f"{name}.parquet"
+
     def _segment(self, number: int, suffix: str = "") -> Path:
         return self.path / "segments" / f"{number:04d}{suffix}.json"
 
@@ -160,7 +207,7 @@ class Store:
         moment = f"{started:%Y%m%dT%H%M%S}{started.microsecond // 1000:03d}Z"
         run = RunFolder(self.path / f"{moment}-{slug}-{secrets.token_hex(2)}")
         try:
-            for part in ("scores", "segments"):
+            for part in ("items", "scores", "segments"):
                 (run.path / part).mkdir(parents=True)
         except OSError as error:
             raise StoreError(f"the store {self.path} cannot be written: {error.strerror}") from None
@@ -253,14 +300,24 @@ def _write(path: Path, content: bytes, hint: str = _GO_ON) -> None:
         os.close(folder)
 
 
-def _to_parquet(scores: Sequence[Score]) -> bytes:
+def _to_parquet(rows: Sequence[Any], kind: type[Any]) -> bytes:
     import pyarrow
     import pyarrow.parquet
 
-    names = [field.name for field in fields(Score)]
-    types = {"value": pyarrow.float64()}
-    schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in names])
-    columns = {name: [getattr(score, name) for score in scores] for name in names}
+    types = {"str": pyarrow.string(), "int": pyarrow.int32(), "float | None": pyarrow.float64()}
+    told = {field.name: getattr(field.type, "__name__", str(field.type)) for field in fields(kind)}
+    schema = pyarrow.schema([(name, types[type_]) for name, type_ in told.items()])
+    columns = {name: [getattr(row, name) for row in rows] for name in told}
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(columns, schema=schema), buffer, compression="zstd")
     return buffer.getvalue()
+
+
+def _from_parquet(path: Path, kind: type[T]) -> list[T]:
+    import pyarrow.parquet
+
+    try:
+        rows = pyarrow.parquet.read_table(path).to_pylist()
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path.parent.name}/{path.name} cannot be read: {error}") from None
+    return [kind(**row) for row in rows]

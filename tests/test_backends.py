@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from fairprint.audit.backends.causal import CausalBackend
 from fairprint.audit.backends.hf import TransformersBackend
 from fairprint.audit.backends.masked import MaskedBackend
 from fairprint.audit.backends.packing import pack
+from fairprint.audit.models import open_object
 from fairprint.probes.errors import ModelError, RefusalError
 from fairprint.probes.requests import FillRequest, GenerateRequest, LikelihoodRequest
 
@@ -348,6 +350,39 @@ def test_without_a_start_token_the_first_token_is_not_scored_and_the_record_says
     first = backend.fill([FillRequest(before="", after=" was kind.", candidates=("He", "She"))])[0]
     assert [s.logprob for s in first.scores] == [None, None]
     assert "start token" in first.scores[0].note
+
+
+def test_openai_gpt_with_its_own_tokenizer_scores_all_tokens_but_the_first() -> None:
+    pieces = sorted({character + end for text in SENTENCES for character in text.lower() for end in ("", "</w>")})
+    merges = [("s", "h"), ("sh", "e</w>"), ("l", "a"), ("la", "t"), ("lat", "e</w>")]
+    vocabulary = {piece: n for n, piece in enumerate(["<unk>", *pieces, *("".join(pair) for pair in merges)])}
+    tokenizer = transformers.OpenAIGPTTokenizer(vocab=vocabulary, merges=merges)
+    assert tokenizer.bos_token_id is tokenizer.eos_token_id is None
+    torch.manual_seed(0)
+    settings = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "initializer_range": 0.3}
+    model = transformers.OpenAIGPTLMHeadModel(transformers.OpenAIGPTConfig(vocab_size=len(tokenizer), **settings))
+    for batch_size in (1, 7, 64):
+        backend = open_object(copy.deepcopy(model).eval(), tokenizer, batch_size=batch_size).backend
+        assert backend.notes() == ("the tokenizer has no start token: the first token of a text is not scored",)
+        for text, response in zip(
+            SENTENCES, backend.likelihood([LikelihoodRequest(text=t) for t in SENTENCES]), strict=True
+        ):
+            ids = tokenizer(text).input_ids
+            expected = sum(_logprobs(model.eval(), ids)[i - 1, ids[i]].item() for i in range(1, len(ids)))
+            score = response.spans[0]
+            if len(ids) == 1:
+                assert (score.logprob, score.note) == (None, "the first token is not scored")
+            else:
+                assert score.logprob == pytest.approx(expected, abs=1e-5)
+                assert (score.tokens, score.note) == (len(ids) - 1, "the first token is not scored")
+    assert tokenizer.tokenize("She would be late") == [
+        "she</w>",
+        *(f"{c}" for c in "woul"),
+        "d</w>",
+        "b",
+        "e</w>",
+        "late</w>",
+    ]
 
 
 def test_without_a_bos_token_the_eos_token_comes_first() -> None:

@@ -4,17 +4,19 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from fairprint.audit.evaluate import evaluate, highlights
+from fairprint.audit.labelled_metrics import LABELLED
 from fairprint.audit.metrics import METRICS, Metric
 from fairprint.audit.records import Estimate, to_json
 from fairprint.audit.statistics import SCALES
-from fairprint.probes.items import Group, Item, ProbeSet, Variant
-from fairprint.probes.scores import LOGPROB, MASS, Score
+from fairprint.probes.items import Comparison, Group, Item, ProbeSet, Variant
+from fairprint.probes.scores import CHOICE, LOGPROB, MASS, Score
 from fairprint.reports import wording
 
 HE, SHE = "male", "female"
@@ -28,6 +30,7 @@ def item(
     category: str = "all of them",
     stereotyped: str | None = None,
     covariate: float | None = None,
+    valence: int = 0,
 ) -> Item:
     said = {HE: f"{template}: the {lexeme} said he", SHE: f"{template}: the {lexeme} said she"}
     return Item(
@@ -35,7 +38,8 @@ def item(
         template=template,
         lexeme=lexeme,
         category=category,
-        stereotyped=stereotyped,
+        directions=({HE: 1, SHE: -1, None: 0}[stereotyped],),
+        valence=valence,
         covariate=covariate,
         variants=tuple(Variant(group=group, text=text, span=(0, 1)) for group, text in said.items()),
     )
@@ -60,6 +64,8 @@ def probe_set(
         criticism=(),
         cannot_show=(),
         groups=(Group(id=HE, label="men"), Group(id=SHE, label="women")),
+        comparisons=(Comparison(first=HE, second=SHE),),
+        scored="group",
         random_factors=random_factors,
         covariate="percent women" if covariate_group else None,
         covariate_group=covariate_group,
@@ -76,7 +82,6 @@ def score(asked: Item, group: str, name: str, value: float | None) -> Score:
         lexeme=asked.lexeme,
         category=asked.category,
         group=group,
-        role="",
         name=name,
         value=value,
     )
@@ -113,15 +118,16 @@ def generic(seed: int = 0) -> tuple[list[Item], dict[tuple[str, str], float]]:
             category="first" if x % 2 else "second",
             stereotyped=HE if x < 4 else SHE,
             covariate=10.0 * x + 3 * (x % 3),
+            valence=1 if x in (0, 3, 5, 6) else -1,
         )
         for t, x in itertools.product(range(5), range(8))
     ]
-    gaps = {(i.template, i.lexeme): float(rng.normal((0.6 if i.stereotyped == HE else -0.6) + 0.2)) for i in items}
+    gaps = {(i.template, i.lexeme): float(rng.normal((0.6 if i.directions == (1,) else -0.6) + 0.2)) for i in items}
     return items, gaps
 
 
 def directed(items: Sequence[Item], gaps: Mapping[tuple[str, str], float]) -> np.ndarray:
-    return np.array([gaps[i.template, i.lexeme] * (1 if i.stereotyped == HE else -1) for i in items])
+    return np.array([gaps[i.template, i.lexeme] * (1 if i.directions == (1,) else -1) for i in items])
 
 
 # the stereotype score
@@ -380,8 +386,12 @@ def test_a_set_without_any_answer_has_no_values_and_says_why() -> None:
     found = estimates(items, scores(items, dict.fromkeys(gaps, None)))
 
     assert {name for name, scope in found if scope == "all"} == {
-        metric.name for metric in METRICS if "all" in metric.scopes
-    } - {"candidate_mass"}
+        metric.name
+        for metric in METRICS
+        if "all" in metric.scopes
+        and metric.reads in ("gap", "covariate")
+        and (metric.of is None or LOGPROB in metric.of)
+    }
     for estimate in found.values():
         assert estimate.value is estimate.low is estimate.high is estimate.p_value is None
         assert estimate.items == 0
@@ -514,10 +524,14 @@ def test_no_more_highlights_than_asked_for_and_none_without_answers() -> None:
 # the contract of every metric in the table
 
 
-def whole_sample() -> tuple[list[Item], list[Score]]:
+def whole_sample(metric: Metric) -> tuple[list[Item], list[Score]]:
+    """A sample of the scores that a metric is for."""
     items, gaps = generic()
     rng = np.random.default_rng(9)
-    return items, scores(items, gaps) + [score(i, "", MASS, float(rng.uniform(0.3, 0.8))) for i in items]
+    name = LOGPROB if metric.of is None else metric.of[0]
+    told = [replace(found, name=name) for found in scores(items, gaps)]
+    choices = [replace(found, name=CHOICE, value=float(rng.integers(2))) for found in told]
+    return items, told + choices + [score(i, "", MASS, float(rng.uniform(0.3, 0.8))) for i in items]
 
 
 def widest(metric: Metric) -> str:
@@ -529,7 +543,8 @@ def test_metrics_have_names_of_their_own_and_wording_names_no_other() -> None:
     names = [metric.name for metric in METRICS]
 
     assert len(set(names)) == len(names)
-    assert set(wording.METRICS) == set(names)
+    assert set(wording.METRICS) == {*names, *LABELLED}
+    assert not set(names) & set(LABELLED)
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
@@ -545,7 +560,7 @@ class TestEveryMetric:
         assert meaning.endswith(".")
 
     def test_it_runs_on_a_common_sample_and_gives_a_whole_estimate(self, metric: Metric) -> None:
-        items, table = whole_sample()
+        items, table = whole_sample(metric)
         found = estimates(items, table)[metric.name, widest(metric)]
 
         assert found.low < found.value < found.high
@@ -561,9 +576,12 @@ class TestEveryMetric:
         assert json.loads(to_json(found))["value"] == found.value
 
     def test_its_extremes_are_those_of_deleting_each_template_and_computing_anew(self, metric: Metric) -> None:
-        items, table = whole_sample()
+        items, table = whole_sample(metric)
         in_set = probe_set(items, random_factors=("template",))
         whole = estimates(items, table, in_set=in_set)[metric.name, widest(metric)]
+        if widest(metric).startswith("lexeme:"):
+            assert whole.extremes == ()
+            return
 
         parts = {}
         for template in (f"t{t}" for t in range(5)):
@@ -577,7 +595,7 @@ class TestEveryMetric:
             assert parts[extreme.unit] == pytest.approx(extreme.value)
 
     def test_the_order_of_items_and_scores_changes_nothing(self, metric: Metric) -> None:
-        items, table = whole_sample()
+        items, table = whole_sample(metric)
         before = estimates(items, table)[metric.name, widest(metric)]
         after = estimates(items[::-1], table[::-1])[metric.name, widest(metric)]
 
@@ -586,7 +604,7 @@ class TestEveryMetric:
             assert getattr(after, key) == (expected and pytest.approx(expected, rel=1e-9, abs=1e-12))
 
     def test_it_has_no_value_without_answers(self, metric: Metric) -> None:
-        items, table = whole_sample()
+        items, table = whole_sample(metric)
         silent = [score(i, s.group, s.name, None) for i in items for s in table if s.item == i.id]
         found = estimates(items, silent)[metric.name, widest(metric)]
 
@@ -598,7 +616,7 @@ class TestEveryMetric:
 
     @pytest.mark.parametrize("size", [1, 2, 3])
     def test_a_handful_of_items_gives_finite_numbers_or_a_reason(self, metric: Metric, size: int) -> None:
-        items, table = whole_sample()
+        items, table = whole_sample(metric)
         few = [i for i in items if i.template < f"t{size}" and i.lexeme < f"x{size}"]
         every = estimates(few, [s for s in table if s.item in {i.id for i in few}])
         assert (metric.name, "all") in every or "all" not in metric.scopes
@@ -610,3 +628,113 @@ class TestEveryMetric:
         assert (found.value is None or found.low is None) == (found.reason is not None)
         held = [found.value, found.low, found.high, found.p_value, found.detectable, found.standard_error]
         assert all(math.isfinite(x) for x in held if x is not None)
+
+
+# balance and several comparisons
+
+
+def test_a_constant_preference_adds_no_variance_between_words_of_either_direction() -> None:
+    items, gaps = generic()
+    plain = estimates(items, scores(items, gaps))
+    shifted = estimates(items, scores(items, {key: gap + 5.0 for key, gap in gaps.items()}))
+    before, after = plain["signed_effect", "all"], shifted["signed_effect", "all"]
+
+    assert after.value == pytest.approx(before.value)
+    assert after.low == pytest.approx(before.low)
+    assert after.high == pytest.approx(before.high)
+
+
+def test_a_word_that_is_left_out_leaves_its_direction_the_weight_it_had() -> None:
+    items = [item("t0", x, stereotyped=HE) for x in "abc"] + [item("t0", x, stereotyped=SHE) for x in "de"]
+    gaps = {("t0", "a"): 1.0, ("t0", "b"): 2.0, ("t0", "c"): 6.0, ("t0", "d"): -4.0, ("t0", "e"): 2.0}
+    found = estimates(items, scores(items, gaps), in_set=probe_set(items, random_factors=("lexeme",)))
+    whole = found["signed_effect", "all"]
+
+    # towards the stereotype: 1, 2, 6 and 4, -2; shares 3/5 and 2/5
+    assert whole.value == pytest.approx((1 + 2 + 6 + 4 - 2) / 5)
+    without = {
+        "a": 0.6 * 4.0 + 0.4 * 1.0,
+        "b": 0.6 * 3.5 + 0.4 * 1.0,
+        "c": 0.6 * 1.5 + 0.4 * 1.0,
+        "d": 0.6 * 3.0 + 0.4 * -2.0,
+        "e": 0.6 * 3.0 + 0.4 * 4.0,
+    }
+    ends = sorted(without.items(), key=lambda entry: entry[1])
+    assert [(e.unit, e.value) for e in whole.extremes] == [
+        (ends[0][0], pytest.approx(ends[0][1])),
+        (ends[-1][0], pytest.approx(ends[-1][1])),
+    ]
+
+
+@pytest.mark.parametrize("words", [6, 10, 14])
+def test_items_that_all_agree_have_a_score_of_exactly_one_and_exact_bounds(words: int) -> None:
+    # shares such as 3/7 do not add up to 1 in binary
+    asked = [(f"x{x}", HE if x % 2 else SHE) for x in range(words)]
+    items = [item(f"t{t}", x, stereotyped=group) for t in range(3) for x, group in asked]
+    gaps = {(i.template, i.lexeme): 1.0 if i.directions == (1,) else -1.0 for i in items}
+    found = estimates(items, scores(items, gaps))["stereotype_score", "all"]
+
+    assert found.value == 1.0
+    assert found.high == 1.0
+    assert found.low == pytest.approx(0.025 ** (1 / 3))
+
+
+def test_the_valence_gap_is_the_mean_gap_of_good_words_minus_that_of_bad_ones() -> None:
+    items = [item(t, x, valence=v) for t in ("t0", "t1") for x, v in (("a", 1), ("b", 1), ("c", -1), ("d", -1))]
+    gaps = {(i.template, i.lexeme): float("abcd".index(i.lexeme) + 10 * (i.template == "t1")) for i in items}
+    found = estimates(items, scores(items, gaps))["valence_gap", "all"]
+
+    assert found.value == pytest.approx((0.5 + 5) - (2.5 + 5))
+    assert found.comparison == (HE, SHE)
+
+
+THEY = "neutral"
+
+
+def test_each_comparison_has_estimates_of_its_own_and_directed_ones_are_taken_together() -> None:
+    def asked(template: str, lexeme: str, directions: tuple[int, ...]) -> Item:
+        variants = tuple(Variant(group=g, text=f"{template} {lexeme} {g}", span=(0, 1)) for g in (HE, SHE, THEY))
+        return Item(
+            id=f"{template}/{lexeme}",
+            template=template,
+            lexeme=lexeme,
+            category="all of them",
+            directions=directions,
+            valence=0,
+            covariate=None,
+            variants=variants,
+        )
+
+    words = {"a": (1, 0, 1), "b": (-1, 0, -1), "c": (1, 0, 0), "d": (-1, 0, 0)}
+    items = [asked(t, x, signs) for t in ("t0", "t1", "t2") for x, signs in words.items()]
+    pairs = ((HE, SHE), (THEY, HE), (THEY, SHE))
+    in_set = replace(probe_set(items), comparisons=tuple(Comparison(first=a, second=b) for a, b in pairs))
+    level = {HE: -1.0, SHE: -2.0, THEY: -4.0}
+    table = [score(i, g, LOGPROB, level[g]) for i in items for g in level]
+    found = evaluate(in_set, items, table, "fill")
+    told = {(e.metric, e.comparison): e for e in found if e.scope == "all"}
+
+    assert {pair: told["group_gap", pair].value for pair in pairs} == {
+        (HE, SHE): 1.0,
+        (THEY, HE): -3.0,
+        (THEY, SHE): -2.0,
+    }
+    assert ("stereotype_score", (THEY, HE)) not in told
+    assert told["stereotype_score", (HE, SHE)].items == 12
+    assert told["stereotype_score", (THEY, SHE)].items == 6
+    assert told["stereotype_score", None].items == 18
+    assert told["stereotype_score", None].value == 0.5
+    assert not [e for e in found if e.metric == "covariate_correlation"]
+
+
+def test_a_published_figure_is_related_to_the_first_comparison_only() -> None:
+    items, gaps = generic()
+    third = [replace(i, variants=(*i.variants, Variant(group=THEY, text="they", span=(0, 1)))) for i in items]
+    more = [replace(i, directions=(*i.directions, 0)) for i in third]
+    pairs = (Comparison(first=HE, second=SHE), Comparison(first=THEY, second=HE))
+    in_set = replace(probe_set(more), comparisons=pairs)
+    table = [*scores(items, gaps), *(score(i, THEY, LOGPROB, -1.0) for i in items)]
+    found = [e for e in evaluate(in_set, more, table, "fill") if e.metric == "covariate_correlation"]
+
+    assert [e.comparison for e in found] == [(HE, SHE)]
+    assert found[0].value == estimates(items, scores(items, gaps))["covariate_correlation", "all"].value

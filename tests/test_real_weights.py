@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from fairprint.audit.backends.causal import CausalBackend
-from fairprint.audit.models import Opened, find_model, open_model
+from fairprint.audit.models import Opened, open_model
 from fairprint.audit.runner import audit
+from fairprint.audit.sources import find_model
 from fairprint.probes.catalog import own_set
 from fairprint.probes.requests import FillRequest, GenerateRequest, LikelihoodRequest
 
@@ -89,6 +90,19 @@ def test_a_whole_audit_of_it_is_stored_with_its_cost(smollm2: Opened, tmp_path: 
     assert score.value is not None and 0 < score.value < 1
     assert record.footprint.emissions_kg is not None and record.footprint.emissions_kg > 0
     assert record.plan.model.sha256 == smollm2.info.sha256
+
+
+@pytest.mark.parametrize("limit", [60, pytest.param(None, marks=pytest.mark.slow)])
+def test_answers_recorded_from_it_replay_to_the_last_bit(limit: int | None, smollm2: Opened, tmp_path: Path) -> None:
+    _, model, tokenizer = _causal(smollm2)
+    file, asked = tmp_path / "answers.jsonl", {"probes": ["gendered-occupations"], "limit": limit}
+    live = audit(model, tokenizer=tokenizer, store=tmp_path / "live", record=file, **asked)
+    replayed = audit(f"recorded:{file}", store=tmp_path / "replayed", **asked)
+    assert any(e.value is not None and e.low is not None for e in live.estimates)
+    # the scores by the hash of their files
+    assert live.scores == replayed.scores
+    assert live.estimates == replayed.estimates
+    assert live.highlights == replayed.highlights
 
 
 @pytest.mark.slow

@@ -13,8 +13,10 @@ import pytest
 import tiny
 
 from fairprint.audit import runner
+from fairprint.audit.kinds import KINDS
+from fairprint.audit.questions import prepare
 from fairprint.audit.records import RunRecord
-from fairprint.audit.runner import audit, prepare
+from fairprint.audit.runner import audit
 from fairprint.audit.store import RunFolder, Store
 from fairprint.probes.catalog import own_set
 from fairprint.probes.errors import ResumeError, UsageError
@@ -84,7 +86,7 @@ def test_a_killed_run_goes_on_where_it_was(models: dict[str, Path], tmp_path: Pa
     (whole,), (killed,) = Store(tmp_path / "whole").runs(), Store(tmp_path / "killed").runs()
     assert not killed.finished
     kept = {name: (killed.path / "scores" / f"{name}.parquet").stat().st_mtime_ns for name in killed.shard_names()}
-    total = len(prepare().shards)
+    total = len(prepare(ability=KINDS["causal"].ability()).shards)
     assert 3 <= len(kept) < total
 
     subprocess.run([*command, str(tmp_path / "killed"), "--resume"], check=True, capture_output=True)

@@ -24,11 +24,12 @@ from fairprint.audit.statistics import (
 )
 
 BOTH = ("template", "lexeme")
-NEUTRAL = {"identity": 0.0, "logit": 0.5, "fisher z": 0.0, "log": 1.0}
+NEUTRAL = {"identity": 0.0, "logit": 0.5, "fisher z": 0.0, "fisher z of d/2": 0.0, "log": 1.0}
 VALUES = {
     "identity": st.floats(-1e6, 1e6, width=32),
     "logit": st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0, 1, width=32),
     "fisher z": st.floats(-0.99, 0.99),
+    "fisher z of d/2": st.floats(-1.98, 1.98),
     "log": st.floats(1e-3, 1e3),
 }
 

@@ -22,9 +22,7 @@ STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def _score(item: str, value: float | None, note: str = "") -> Score:
-    return Score(
-        item=item, template="t", lexeme="l", category="c", group="g", role="", name="logprob", value=value, note=note
-    )
+    return Score(item=item, template="t", lexeme="l", category="c", group="g", name="logprob", value=value, note=note)
 
 
 @pytest.fixture

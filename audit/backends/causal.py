@@ -1,5 +1,6 @@
 """Causal language models: GPT, GPT-2, Llama and their relatives."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from fairprint.audit.backends.hf import (
     unscorable,
 )
 from fairprint.audit.backends.packing import Pack, Prefix, pack
+from fairprint.audit.backends.sampling import generated
 from fairprint.probes.errors import ModelError, RefusalError
 from fairprint.probes.requests import (
     FillRequest,
@@ -45,9 +47,11 @@ class CausalBackend(TransformersBackend):
             self._notes["the tokenizer has no start token: the first token of a text is not scored"] = None
 
         self._packs_usable = False
-        self._check_causality()
+        if not self.dry:
+            self._check_causality()
         self._packs_usable = not self._has_window()
-        self._check_packs()
+        if not self.dry:
+            self._check_packs()
 
     def token_logprobs(self, queries: Sequence[Query]) -> list[tuple[float, ...]]:
         """Return log P(target | row) in nats for every query; texts that begin alike share the work."""
@@ -57,9 +61,13 @@ class CausalBackend(TransformersBackend):
         for query in queries:
             for position, target in _pairs(query):
                 wanted.setdefault(query.ids[: position + 1], set()).add(target)
+        packs = pack(wanted)
+        self.counted += sum(len(one.tokens) for one in packs)
+        if self.dry:
+            return [(0.0,) * len(query.targets) for query in queries]
         found: dict[tuple[Prefix, int], float] = {}
         try:
-            for batch in self._plan_packs(pack(wanted)):
+            for batch in self._plan_packs(packs):
                 self._within_memory(batch, lambda part: self._run_packs(part, found), lambda p: len(p.tokens))
         except ModelError:
             # a pack that does not fit into memory still holds texts that do
@@ -188,36 +196,25 @@ class CausalBackend(TransformersBackend):
         return [self._generate(request) for request in requests]
 
     def _generate(self, request: GenerateRequest) -> GenerateResponse:
-        if request.temperature == 0 and request.samples != 1:
-            raise RefusalError("temperature 0 has one continuation; ask for 1 sample, or a temperature above 0")
-        from transformers import GenerationConfig
-
-        sampling: dict[str, Any] = {"do_sample": False}
-        if request.temperature > 0:
-            # top_k has to be switched off by hand: the library's default of 50 would silently cut the distribution
-            sampling = {"do_sample": True, "temperature": request.temperature, "top_p": request.top_p, "top_k": 0}
-        config = GenerationConfig(
-            max_new_tokens=request.max_new_tokens,
-            num_return_sequences=request.samples,
-            pad_token_id=self.tokenizer.pad_token_id or 0,
-            eos_token_id=self.tokenizer.eos_token_id,
-            **sampling,
-        )
-        ids = torch.tensor([self.start + self.encode(request.prompt).ids], device=self.model.device)
-        problem = self._too_long(ids.shape[1] + request.max_new_tokens)
+        ids = self._prompt_ids(request)
+        problem = self._too_long(len(ids) + request.max_new_tokens)
         if problem:
             raise RefusalError(f"{self.name}: prompt and continuation have {problem}")
-        devices = [self.model.device] if self.model.device.type == "cuda" else []
-        # a checkpoint's own generation settings would fill in whatever is not set here (such as a repetition penalty)
-        settings, self.model.generation_config = self.model.generation_config, GenerationConfig()
-        try:
-            with torch.random.fork_rng(devices=devices), torch.inference_mode():
-                torch.manual_seed(request.seed)
-                out = self.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=config)
-        finally:
-            self.model.generation_config = settings
-        texts = self.tokenizer.batch_decode(out[:, ids.shape[1] :], skip_special_tokens=True)
+        out = generated(self.model, self.tokenizer, request, list(ids))
+        texts = self.tokenizer.batch_decode(out[:, len(ids) :], skip_special_tokens=True)
         return GenerateResponse(texts=tuple(texts))
+
+    def _prompt_ids(self, request: GenerateRequest) -> tuple[int, ...]:
+        """Return the tokens of a prompt; a user's message stands in the chat template, which brings its own start."""
+        if not request.chat:
+            return self.start + self.encode(request.prompt).ids
+        if not getattr(self.tokenizer, "chat_template", None):
+            raise RefusalError(f"{self.name} has no chat template; it answers prompts as raw text")
+        said = [{"role": "user", "content": request.prompt}]
+        told = hashlib.sha256(str(self.tokenizer.chat_template).encode()).hexdigest()[:12]
+        self._notes[f"prompts were put into the model's chat template (sha256 {told}...)"] = None
+        text: str = self.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+        return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     def _answers(self, plans: Sequence[tuple[Encoded, Sequence[int]]]) -> list[dict[int, float]]:
         """Return the log-probability of each wanted token, by its index in the text."""

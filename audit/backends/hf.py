@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from fairprint.probes.errors import ModelError
+from fairprint.probes.errors import ModelError, RefusalError
 from fairprint.probes.requests import Backend, LikelihoodRequest, SpanScore
 
 BATCH_SIZE = 256
@@ -68,12 +68,15 @@ class TransformersBackend(Backend):
         name: how the model is called in messages.
         batch_size: rows of a batch at the most.
         batch_tokens: tokens of a batch at the most.
+        dry: make no forward pass; ``counted`` then says how many tokens would go through the model, and all
+            log-probabilities are 0.
 
     Raises:
         ModelError: the tokenizer is not a fast one.
     """
 
     adds_special_tokens = True
+    needs_characters = True
 
     def __init__(
         self,
@@ -83,8 +86,9 @@ class TransformersBackend(Backend):
         name: str,
         batch_size: int = BATCH_SIZE,
         batch_tokens: int = BATCH_TOKENS,
+        dry: bool = False,
     ) -> None:
-        if not getattr(tokenizer, "is_fast", False):
+        if self.needs_characters and not getattr(tokenizer, "is_fast", False):
             raise ModelError(
                 f"{name}: the tokenizer does not say which characters a token covers; a fast one is needed"
             )
@@ -93,14 +97,21 @@ class TransformersBackend(Backend):
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.batch_tokens = batch_tokens
-        self.max_length = _max_length(model, tokenizer)
+        self.max_length = max_length(model, tokenizer)
+        self.dry = dry
+        self.counted = 0
         self._notes: dict[str, None] = {}
-        self._gather_hook = _Gather(model)
-        self._check_gather()
+        self._gather_hook = _Gather(self._body(), model)
+        if not dry:
+            self._check_gather()
 
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of how the answers came about, so far."""
         return tuple(self._notes)
+
+    def _body(self) -> Any:
+        """Return the part of the model whose output its head reads; the model itself where there is no such part."""
+        return getattr(self.model, "base_model", self.model)
 
     def encode(self, text: str) -> Encoded:
         """Tokenise a text and say which characters each token stands for."""
@@ -133,8 +144,9 @@ class TransformersBackend(Backend):
         for query in queries:
             wanted = rows.setdefault(query.ids, {})
             wanted.update(dict.fromkeys(zip(query.positions, query.targets, strict=True), 0.0))
+        self.counted += sum(map(len, rows))
         order = sorted(rows, key=lambda ids: (len(ids), ids))
-        for batch in self._plan(order, rows):
+        for batch in () if self.dry else self._plan(order, rows):
             self._within_memory(batch, lambda part: self._run(part, rows), len)
         return [
             tuple(rows[query.ids][key] for key in zip(query.positions, query.targets, strict=True)) for query in queries
@@ -184,7 +196,7 @@ class TransformersBackend(Backend):
         try:
             run(batch)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if len(batch) == 1:
                 raise ModelError(f"{self.name}: out of memory for one text of {tokens(batch[0])} tokens") from None
@@ -217,7 +229,7 @@ class TransformersBackend(Backend):
     def _tensor(self, values: Any) -> torch.Tensor:
         return torch.tensor(values, device=self.model.device)
 
-    def _at_places(self, places: Sequence[tuple[int, int]], **inputs: torch.Tensor) -> torch.Tensor:
+    def _at_places(self, places: Sequence[tuple[int, int]], **inputs: Any) -> torch.Tensor:
         rows, positions = self._tensor([row for row, _ in places]), self._tensor([position for _, position in places])
         with torch.inference_mode():
             if self._gather_hook.usable:
@@ -225,7 +237,7 @@ class TransformersBackend(Backend):
                     return self._call(**inputs)[0]
             return self._call(**inputs)[rows, positions]
 
-    def _call(self, **inputs: torch.Tensor) -> torch.Tensor:
+    def _call(self, **inputs: Any) -> torch.Tensor:
         logits: torch.Tensor = self.model(**inputs).logits
         return logits
 
@@ -233,13 +245,10 @@ class TransformersBackend(Backend):
         """Compare the gathered logits with a full forward pass, and do without gathering where they differ."""
         if not self._gather_hook.usable:
             return
-        low = min(5, int(self.model.config.vocab_size) - 1)
-        rows = [(low, low + 1, low + 2, low + 1), (low + 2, low)]
-        places = [(0, 1), (0, 3), (1, 0)]
         try:
-            gathered = self._logits(rows, places)
+            gathered = self._some_logits()
             self._gather_hook.usable = False
-            full = self._logits(rows, places)
+            full = self._some_logits()
             difference = (gathered.float() - full.float()).abs().max().item()
             self._gather_hook.usable = gathered.shape == full.shape and difference <= TOLERANCE
         except (RuntimeError, IndexError, ValueError, TypeError):
@@ -248,6 +257,12 @@ class TransformersBackend(Backend):
             self._notes["this model's head could not be run on scored positions alone: full logits were computed"] = (
                 None
             )
+
+    def _some_logits(self) -> torch.Tensor:
+        """Return logits at some positions of a small batch of unequal rows."""
+        low = min(5, int(self.model.config.vocab_size) - 1)
+        rows = [(low, low + 1, low + 2, low + 1), (low + 2, low)]
+        return self._logits(rows, [(0, 1), (0, 3), (1, 0)])
 
     def _too_long(self, tokens: int) -> str | None:
         if tokens > self.max_length:
@@ -262,8 +277,7 @@ class _Gather:
     projection, and only their own code gets all of them right.
     """
 
-    def __init__(self, model: Any) -> None:
-        body = getattr(model, "base_model", model)
+    def __init__(self, body: Any, model: Any) -> None:
         self.usable = body is not model
         self._where: tuple[torch.Tensor, torch.Tensor] | None = None
         if self.usable:
@@ -294,6 +308,8 @@ def locate(backend: TransformersBackend, request: LikelihoodRequest) -> tuple[En
 
     Blanks at the end of the prefix belong to the text, which needs no work: a token's leading blanks do not count.
     """
+    if request.source is not None or request.languages is not None:
+        raise RefusalError(f"{backend.name} has no encoder for the source of a text: its texts stand for themselves")
     offset = len(request.prefix)
     spans = request.spans if request.spans is not None else ((0, len(request.text)),)
     return backend.encode(request.prefix + request.text), [(start + offset, end + offset) for start, end in spans]
@@ -334,21 +350,22 @@ def _without_leading_blanks(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _max_length(model: Any, tokenizer: Any) -> int:
+def max_length(model: Any, tokenizer: Any) -> int:
     """Return how many tokens the model takes; position tables can be smaller than the tokenizer says."""
     config = model.config
     limits = [int(tokenizer.model_max_length)]
     table = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
     if table:
-        # RoBERTa and its relatives begin to count positions after the padding id
+        # RoBERTa and its relatives begin to count positions after the padding id, which MPNet has as 1 in its code
         offset = (
             (config.pad_token_id or 0) + 1 if "roberta" in config.model_type or config.model_type == "camembert" else 0
         )
-        limits.append(int(table) - offset)
+        limits.append(int(table) - (2 if config.model_type == "mpnet" else offset))
     return min(limits)
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out."""
     text = str(error).lower()
     return (
         isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text or "can't allocate" in text

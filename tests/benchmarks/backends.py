@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 
 from fairprint.audit.backends.causal import CausalBackend
-from fairprint.audit.models import find_model, open_model
+from fairprint.audit.models import open_model
+from fairprint.audit.sources import find_model
 from fairprint.probes.catalog import own_names, own_set
 from fairprint.probes.items import Item, limit_items
 from fairprint.probes.tasks import fill
