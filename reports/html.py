@@ -1,9 +1,16 @@
-"""The HTML report: one file that needs no network and no script, the same bytes for the same records."""
+"""The HTML report: one file that needs no network and no script, the same bytes for the same records.
+
+Its one script only adds sorting and filtering; without it the page says the same.
+"""
 
 import base64
+import gzip
 import hashlib
+import io
 import json
 import os
+import re
+import zlib
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -11,44 +18,72 @@ from pathlib import Path
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from fairprint.audit.records import Estimate, Footprint, RunRecord
-from fairprint.probes.errors import StoreError
-from fairprint.reports import numbers, sections, tables, text, wording
+from fairprint.audit.records import Estimate, Footprint, RunRecord, migrate
+from fairprint.audit.store import RunFolder
+from fairprint.probes.errors import StoreError, UsageError
+from fairprint.reports import classified, nearness, numbers, sections, summary, tables, text, wording
 from fairprint.reports.figures import dot_plot, lexeme_plot, scatter
+from fairprint.reports.sidecar import Sidecar, item_lines
 from fairprint.reports.tables import FigureView, Table
 
 
-def render_report(records: Sequence[RunRecord]) -> str:
+def render_report(records: Sequence[RunRecord], sidecar: Sidecar | None = None) -> str:
     """Return one page about one or more runs.
+
+    Args:
+        records: the runs.
+        sidecar: the file beside the page that holds all sentences with their scores.
 
     Raises:
         ValueError: there is no record.
     """
     if not records:
         raise ValueError("a report needs at least one record")
-    style = _template("style.css").strip()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style, script = _template("style.css").strip(), _template("enhance.js").strip()
     page = _environment().get_template("report.html")
     return page.render(
         records=records,
         runs=[(record, "" if i == 0 else f"run{i + 1}") for i, record in enumerate(records)],
         style=Markup(style),
-        style_hash=f"sha256-{digest}",
+        style_hash=_hash(style),
+        script=Markup(script),
+        script_hash=_hash(script),
+        sidecar=sidecar,
         machine=_embedded(records),
     )
 
 
-def write_report(records: Sequence[RunRecord], path: Path) -> None:
-    """Write the page of ``render_report``; a reader sees the old file or the new one, never a part.
+def write_report(records: Sequence[RunRecord], path: Path, folders: Sequence[RunFolder] = ()) -> None:
+    """Write the page of ``render_report``, and all sentences with their scores into a file beside it.
+
+    A reader sees the old files or the new ones, never a part.
+
+    Args:
+        records: the runs.
+        path: of the page; the file beside it is called the same, with ``.items.jsonl`` at its end.
+        folders: of the runs whose sentences go into the file beside it.
 
     Raises:
-        StoreError: the file cannot be written.
+        StoreError: a file cannot be written.
     """
-    page = render_report(records)
+    if not folders:
+        _write(path, render_report(records))
+        return
+    parts = {folder.run_id: list(item_lines([folder])) for folder in folders}
+    lines = "".join(line for part in parts.values() for line in part)
+    beside = path.with_suffix(".items.jsonl")
+    digest = hashlib.sha256(lines.encode()).hexdigest()
+    rows = {run_id: len(part) for run_id, part in parts.items()}
+    page = render_report(records, Sidecar(name=beside.name, sha256=digest, rows=rows))
+    _write(beside, lines)
+    _write(path, page)
+
+
+def _write(path: Path, content: str) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:
-            partial.write_text(page, encoding="utf-8", newline="\n")
+            partial.write_text(content, encoding="utf-8", newline="\n")
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -56,19 +91,47 @@ def write_report(records: Sequence[RunRecord], path: Path) -> None:
         raise StoreError(f"{path}: the report cannot be written: {error.strerror or error}") from error
 
 
+def _hash(content: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
+
+
+def embedded_records(path: Path) -> list[RunRecord]:
+    """Return the run records that a report holds, so that an old report can be made anew.
+
+    Raises:
+        UsageError: there is no such file.
+        StoreError: it is no report of ours, or a damaged one.
+    """
+    try:
+        page = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    found = re.search(r'<script type="application/gzip" id="fairprint-records">([A-Za-z0-9+/=]*)</script>', page)
+    if found is None:
+        raise StoreError(f"{path} is no report of fairprint: it holds no records")
+    try:
+        data = json.loads(gzip.decompress(base64.b64decode(found.group(1))))
+        if not isinstance(data, list):
+            raise ValueError("they are no list")
+        return [RunRecord.model_validate(migrate(record)) for record in data]
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}", hint=error.hint) from None
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise StoreError(f"{path}: its records cannot be read: {str(error).splitlines()[0]}") from None
+
+
 def side_by_side(records: Sequence[RunRecord]) -> Table:
     """Return the headline metrics of several runs beside each other; no difference is tested."""
-    heads = [{label: sections.headline(es) for label, _, es in sections.instruments(record)} for record in records]
-    rows = []
-    for label in dict.fromkeys(label for head in heads for label in head):
-        found = next((head[label] for head in heads if head.get(label)), None)
-        cells = [_compared(head.get(label)) for head in heads]
-        rows.append(
-            (
-                text.say("{title}, {label}", title=wording.title_of(found.metric) if found else "Result", label=label),
-                *cells,
-            )
+    told = [{_compared_as(e, record): e for e in sections.compared(record)} for record in records]
+    labels = list(dict.fromkeys(label for found in told for label in found))
+    names = [label for label, _ in labels]
+    rows = [
+        (
+            text.say("{row} ({how})", row=label, how=how) if names.count(label) > 1 else label,
+            *(_compared(found.get((label, how))) for found in told),
         )
+        for label, how in labels
+    ]
     feet = [record.footprint for record in records]
     rows += [
         (
@@ -88,6 +151,13 @@ def side_by_side(records: Sequence[RunRecord]) -> Table:
         rows=tuple(rows),
         align="l" * (len(records) + 1),
     )
+
+
+def _compared_as(estimate: Estimate, record: RunRecord) -> tuple[Markup, str]:
+    """Return what a number is of, and the instrument: numbers of two instruments stand in two rows."""
+    probe = sections.probe_of(record, estimate)
+    label = text.say("{set}: {row}", set=probe.title, row=tables.row_label(estimate, probe))
+    return label, estimate.instrument.rpartition(" / ")[2]
 
 
 def _compared(estimate: Estimate | None) -> Markup:
@@ -122,8 +192,11 @@ def _environment() -> Environment:
         t=text,
         n=numbers,
         w=wording,
+        c=classified,
         s=sections,
         tables=tables,
+        summary=summary,
+        nearness=nearness,
         source=figure_source,
         side_by_side=side_by_side,
         number=numbers.number,
@@ -143,8 +216,8 @@ def _printable(value: object) -> Markup:
 
 def figure_source(view: FigureView) -> str:
     """Return a figure as the address of an image."""
-    if view.kind == "dots":
-        drawn = dot_plot(view.rows, x_label=view.x_label)
+    if view.kind in ("dots", "comparisons", "overview"):
+        drawn = dot_plot(view.rows, x_label=view.x_label, first_is_whole=view.kind == "dots")
     elif view.kind == "words":
         drawn = lexeme_plot(view.rows, x_label=view.x_label)
     else:
@@ -153,8 +226,10 @@ def figure_source(view: FigureView) -> str:
 
 
 def _embedded(records: Sequence[RunRecord]) -> Markup:
-    """Return the records as JSON in ASCII that can end no element and hide no character."""
+    """Return the records as packed JSON in letters that can end no element."""
     machine = json.dumps([r.model_dump() for r in records], sort_keys=True, allow_nan=False, separators=(",", ":"))
-    for character in "<>&'":
-        machine = machine.replace(character, f"\\u{ord(character):04x}")
-    return Markup(machine)
+    packed = io.BytesIO()
+    # gzip.compress writes the operating system into the header in some versions of Python
+    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:
+        file.write(machine.encode())
+    return Markup(base64.b64encode(packed.getvalue()).decode())

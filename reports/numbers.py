@@ -107,6 +107,11 @@ _UNITS = {unit: partial(significant, 2, factor=factor, unit=NBSP + unit) for uni
 KINDS: dict[str, Callable[[float], str]] = {
     **{f"percent{extra}": partial(percent, places) for places, extra in enumerate(("", "+1", "+2"))},
     **{f"nats{extra}": partial(fixed, places, signed=True) for places, extra in enumerate(("", "+1", "+2"), start=2)},
+    **{f"cosine{extra}": partial(fixed, places, signed=True) for places, extra in enumerate(("", "+1", "+2"), start=3)},
+    **{
+        f"gap{extra}": partial(fixed, places, factor=100, signed=True, unit=f"{NBSP}points")
+        for places, extra in enumerate(("", "+1", "+2"))
+    },
     **_UNITS,
     "level": lambda value: f"{value * 100:g}{NBSP}%",
     "points": partial(fixed, 1, factor=100, unit=f"{NBSP}points"),
@@ -126,12 +131,12 @@ KINDS: dict[str, Callable[[float], str]] = {
 """How a number of each kind is rounded. ``Wh`` and its like take kWh, ``g`` and its like take kg, ``times`` takes nats;
 a ``tally`` is counted from the record, all others stand in it."""
 
-_BASES = {"share": "percent"}
+_BASES = {"share": "percent", "difference of shares": "gap", "cosine similarity": "cosine"}
 
 
 def absent(reason: str | None) -> Markup:
     """Say that a number is not available, and why."""
-    why = f": {clean(reason)}" if reason else ""
+    why = Markup(": <bdi>{}</bdi>").format(clean(reason)) if reason else ""
     return Markup('<span class="absent">not available{}</span>').format(why)
 
 
@@ -154,12 +159,18 @@ def scaled(value: float | None, units: Units) -> str:
     return next((unit for unit, _, below in units if abs(value or 0) < below), units[-1][0])
 
 
+def kind_in(unit: str) -> str:
+    """Return the rounding of numbers in a unit, where nothing else is known of them."""
+    return _BASES.get(unit, "nats")
+
+
 def kind_of(estimate: Estimate) -> str:
     """Return the rounding of an estimate: as many places as keep it from looking neutral when it is not."""
-    base = _BASES.get(estimate.unit, "nats")
+    base = kind_in(estimate.unit)
     if estimate.neutral is None:
         return base
     bounds = [x for x in (estimate.value, estimate.low, estimate.high) if x is not None]
-    apart = [abs(x - estimate.neutral) for x in bounds if x != estimate.neutral]
+    finer = 10 if base == "cosine" else 1
+    apart = [abs(x - estimate.neutral) * finer for x in bounds if x != estimate.neutral]
     extra = 0 if min(apart, default=1) >= 0.005 else 1 if min(apart) >= 0.0005 else 2
     return f"{base}+{extra}" if extra else base

@@ -7,24 +7,39 @@ import typer
 
 DEFAULT_STORE = Path("fairprint-runs")
 
-Model = Annotated[
-    str,
+Models = Annotated[
+    list[str],
     typer.Argument(
-        help="Hub id with optional @REVISION, a folder, a .gguf file, or package:NAME for a model inside an installed "
-        "Python package.",
+        help="Hub id with optional @REVISION, a folder, a .gguf file, package:NAME for a model inside an installed "
+        "Python package, recorded:FILE for recorded answers, or openai:MODEL@URL for a model behind a server (its key "
+        "in the variable OPENAI_API_KEY); several are audited one after the other.",
     ),
 ]
+DoctorModel = Annotated[str | None, typer.Argument(help="A model as audit takes it; no weights are loaded.")]
 Probes = Annotated[
     list[str] | None,
     typer.Option(
         "--probes",
         metavar="NAME|FILE",
-        help="Probe set by NAME or FILE; repeat for several. Default: all of our own sets.",
+        help="Probe set by NAME or FILE, or labelled:FILE.csv with texts or images; repeat for several. Default: all "
+        "of our own sets that fit the model.",
+    ),
+]
+Languages = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--language",
+        metavar="CODE",
+        help="Language of our own sets, such as ko; repeat for several. Default: as the model's card says, else en.",
     ),
 ]
 Instruments = Annotated[
     list[str] | None,
-    typer.Option("--instrument", metavar="NAME", help="How to ask: fill (default) or sentence; repeat for both."),
+    typer.Option(
+        "--instrument",
+        metavar="NAME",
+        help="How to ask: fill, after-group, sentence, classify ...; repeat for several. Default: what suits each set.",
+    ),
 ]
 Store = Annotated[Path, typer.Option("--store", help="Folder of runs; made if missing.", envvar="FAIRPRINT_STORE")]
 Report = Annotated[Path | None, typer.Option("--report", help="Write the HTML report here as well.")]
@@ -44,7 +59,22 @@ Limit = Annotated[
     int | None,
     typer.Option("--limit", help="Items of each set at the most, in whole templates; the run is marked partial."),
 ]
-BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Sentences of a batch at the most.")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size", min=1, help="Sentences of a batch at the most; of a server, requests at once (default 8)."
+    ),
+]
+RequestsPerSecond = Annotated[
+    float | None, typer.Option("--requests-per-second", help="Of a server, at the most. Default: no limit.")
+]
+RequestTimeout = Annotated[
+    float | None, typer.Option("--request-timeout", help="Seconds for one request to a server. Default: 60.")
+]
+Record = Annotated[
+    Path | None,
+    typer.Option("--record", help="Also write the answers to this new file; recorded:FILE replays them."),
+]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the newest unfinished run of this model in the store.")
 ]

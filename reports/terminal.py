@@ -14,16 +14,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from fairprint.audit.records import Estimate, Footprint, RunRecord
+from fairprint.audit.records import Estimate, Footprint, ProbeInfo, RunRecord
 from fairprint.audit.store import RunFolder
-from fairprint.probes.items import Item, ProbeSet
+from fairprint.probes.items import Item, ProbeSet, distinct_texts
+from fairprint.probes.labelled import IMAGES, TEXTS
 from fairprint.probes.scores import Score
+from fairprint.reports import classified_views, nearness
 from fairprint.reports.numbers import ENERGY, KINDS, MASS, duration, kind_of, probability, scaled
 from fairprint.reports.text import clean
-from fairprint.reports.wording import includes_neutral, labels, sensors, title_of
+from fairprint.reports.wording import FALSE_DISCOVERY_RATE, includes_neutral, labels, sensors, title_of
 
 if TYPE_CHECKING:
     # at run time it would bring numpy, scipy and psutil to commands that only print a table
+    from fairprint.audit.forecast import Forecast
+    from fairprint.audit.questions import Questions
     from fairprint.audit.runner import Progress
 
 QUIET_SECONDS = 15
@@ -81,43 +85,75 @@ class ProgressLines:
             self.console.print(f"{now - self.began:5.0f} s  {progress.stage}{count}{left}", highlight=False)
 
 
+_SHOWN = (
+    "stereotype_score",
+    "stereotype_score_centred",
+    "valence_gap",
+    "association_effect",
+    "covariate_correlation",
+    "candidate_mass",
+    "flip_rate",
+    "accuracy",
+    "accuracy_gap",
+)
+"""Metrics of the closing table; a set without any of the first three shows its group gaps."""
+
+
 def closing(record: RunRecord) -> None:
     """Print the closing table of a run on stdout: what was found for each probe set, and what it cost."""
     console = _stdout()
     model = record.plan.model
     state = "" if record.status == "complete" else f" [yellow]({record.status})[/yellow]"
-    console.print(f"\n[bold]{escape(clean(model.name))}[/bold]{state}  {model.kind}, {model.parameters:,} parameters")
+    size = "number of parameters not known" if model.parameters is None else f"{model.parameters:,} parameters"
+    console.print(f"\n[bold]{escape(clean(model.name))}[/bold]{state}  {model.kind}, {size}")
     for probe in record.probes:
-        table = Table(
-            title=escape(clean(probe.title)), title_justify="left", title_style="bold", pad_edge=False, box=None
-        )
+        estimates = [e for e in record.estimates if e.probe_set == probe.name]
+        console.print(f"\n[bold]{escape(clean(probe.title))}[/bold]", highlight=False)
+        table = Table(pad_edge=False, box=None)
         table.add_column("finding")
         table.add_column("value", justify="right")
         table.add_column("95 % interval", justify="right")
         table.add_column("neutral", justify="right")
         table.add_column("p", justify="right")
         table.add_column("items", justify="right")
-        for estimate in record.estimates:
-            if estimate.probe_set == probe.name and not estimate.scope.startswith(("lexeme:", "group:")):
-                table.add_row(*_cells(estimate, record))
+        for estimate in _shown(estimates):
+            table.add_row(*_cells(estimate, probe, several=len({e.instrument for e in estimates}) > 1))
         console.print(table)
-        words = _words(
-            [e for e in record.estimates if (e.probe_set, e.metric) == (probe.name, "group_gap_centred")],
-            *labels(probe),
-        )
-        if words:
+        for note in record.notes:
+            if note.startswith(f"{probe.name}: "):
+                console.print(f"[yellow]note[/yellow] {escape(clean(note))}", highlight=False)
+        words = _words(estimates, probe)
+        if words and not classified_views.applies(estimates[0]):
             console.print(escape(words), style="dim", highlight=False)
-        console.print()
+        for test in record.tests:
+            if test.probe_set == probe.name:
+                console.print(escape(_plain(nearness.tested(test, probe).striptags())), style="dim", highlight=False)
+    console.print()
     console.print(escape(footprint_line(record.footprint)), highlight=False)
     for warning in record.footprint.warnings:
         console.print(f"[yellow]note[/yellow] {escape(clean(warning))}", highlight=False)
 
 
-def _cells(estimate: Estimate, record: RunRecord) -> tuple[str, ...]:
+def _shown(estimates: Sequence[Estimate]) -> list[Estimate]:
+    whole = [e for e in estimates if e.scope in ("all", "") or e.scope.startswith("category:")]
+    if not any(e.metric in _SHOWN[:3] for e in whole):
+        told = [e for e in estimates if e in whole or (e.metric == "accuracy" and e.scope.startswith("group:"))]
+        return [e for e in told if e.metric in ("group_gap", *_SHOWN) and (e.metric != "flip_rate" or e.scope == "all")]
+    # one by one, comparisons are told by the raw score: centred ones would double a long table
+    several = len({e.comparison for e in whole if e.metric == "stereotype_score"}) > 1
+    shown = [metric for metric in _SHOWN if not (several and metric == "stereotype_score_centred")]
+    return [e for e in whole if e.metric in shown and (e.scope == "all" or e.metric == "stereotype_score")]
+
+
+def _cells(estimate: Estimate, probe: ProbeInfo, *, several: bool) -> tuple[str, ...]:
     kind = kind_of(estimate)
-    scope = "" if estimate.scope == "all" else f"  {clean(estimate.scope.partition(':')[2])}"
-    label = scope or title_of(estimate.metric)
-    if len(record.plan.options.instruments) > 1:
+    label = title_of(estimate.metric)
+    if estimate.scope != "all":
+        label = f"  {clean(estimate.scope.partition(':')[2])}"
+    elif len(probe.comparisons) > 1 and estimate.comparison and estimate.metric != "covariate_correlation":
+        first, second = labels(probe, estimate.comparison)
+        label += f", {clean(first)} against {clean(second)}"
+    if several:
         label += f" ({estimate.instrument.rpartition('/')[2].strip()})"
     unit = " nats" if estimate.unit == "nats" else ""
     if estimate.value is None:
@@ -138,14 +174,22 @@ def _cells(estimate: Estimate, record: RunRecord) -> tuple[str, ...]:
     )
 
 
-def _words(estimates: Sequence[Estimate], first: str, second: str) -> str:
-    found = [e for e in estimates if e.q_value is not None and e.q_value < 0.05 and e.value is not None]
-    if not estimates:
+def _words(estimates: Sequence[Estimate], probe: ProbeInfo) -> str:
+    """Say which words lean to a group of the first comparison."""
+    tested = [
+        e for e in estimates if e.metric == "group_gap_centred" and e.comparison == probe.comparisons[0] and e.scope
+    ]
+    found = [e for e in tested if e.q_value is not None and e.q_value < FALSE_DISCOVERY_RATE and e.value is not None]
+    if not any(e.q_value is not None for e in tested):
         return ""
+    first, second = (clean(label) for label in labels(probe))
     ranked = sorted(found, key=lambda e: e.value or 0)
     low = ", ".join(clean(e.scope.partition(":")[2]) for e in ranked[:5] if (e.value or 0) < 0)
     high = ", ".join(clean(e.scope.partition(":")[2]) for e in ranked[::-1][:5] if (e.value or 0) > 0)
-    told = f"Next to the other words, {len(found)} of {len(estimates)} lean to one group (Benjamini-Hochberg, q < 0.05)"
+    told = (
+        f"Next to the other words, {len(found)} of {len(tested)} lean to {first} or to {second} "
+        f"(Benjamini-Hochberg, q < {FALSE_DISCOVERY_RATE:g})"
+    )
     return told + (f"; most to {second}: {low}" if low else "") + (f"; most to {first}: {high}" if high else "")
 
 
@@ -199,6 +243,41 @@ def print_rows(rows: Sequence[Mapping[str, object]], *, title: str, as_json: boo
         console.print(table)
 
 
+def print_forecast(shown: "Sequence[tuple[str, str | None, Questions, Forecast | str]]", *, as_json: bool) -> None:
+    """Print what would be asked of each model, how many tokens that is, and how long it may take or why not."""
+    rows: list[dict[str, object]] = []
+    told = []
+    for model, languages, questions, expected in shown:
+        for p in questions.probe_sets:
+            items = questions.items[p.name]
+            rows.append(
+                {
+                    "model": model,
+                    "probe_set": p.name,
+                    "instruments": ", ".join(i.name for i in questions.instruments[p.name]),
+                    "items": len(items),
+                    "sentences": len(distinct_texts(items)),
+                    "tokens": "not known" if isinstance(expected, str) else expected.tokens[p.name],
+                }
+            )
+        if languages is not None:
+            told.append(f"{model}: probe sets in {languages}")
+        if isinstance(expected, str):
+            told.append(f"{model}: {expected}")
+            continue
+        told.append(
+            f"{model}: {expected.parameters:,} parameters, {sum(expected.tokens.values()):,} tokens: about "
+            f"{_plain(duration(expected.low_s))} to {_plain(duration(expected.high_s))} after loading (2 FLOP a "
+            f"parameter and token at 30 to 80 % of the {expected.flops_per_second / 1e9:.0f} GFLOP/s measured here)"
+        )
+        if as_json:
+            rows[-1]["expected_s"] = [expected.low_s, expected.high_s]
+    print_rows(rows, title="what would be asked; no weights are loaded and nothing is written", as_json=as_json)
+    if not as_json:
+        for line in told:
+            print(clean(line))
+
+
 def show_probe_set(probe_set: ProbeSet) -> None:
     """Print what a set asks, what it stands for and what it cannot show, with its first items."""
     console = _stdout()
@@ -207,7 +286,7 @@ def show_probe_set(probe_set: ProbeSet) -> None:
     facts = {
         "measures": (probe_set.measures,),
         "harm": (probe_set.harm_type,),
-        "groups": tuple(group.label for group in probe_set.groups),
+        "groups": tuple(g.label + (f": {', '.join(g.words)}" if g.words else "") for g in probe_set.groups),
         "language": (probe_set.language,),
         "size": (f"{len(probe_set.items):,} items, {probe_set.sentences:,} sentences",),
         "random factors": probe_set.random_factors,
@@ -217,8 +296,12 @@ def show_probe_set(probe_set: ProbeSet) -> None:
         "known criticism": probe_set.criticism,
         "cannot show": probe_set.cannot_show,
         "sha256": (probe_set.sha256,),
-        "templates": tuple(" / ".join(v.text for v in item.variants) for item in _first_of_each_template(probe_set)),
+        "templates": tuple(
+            " / ".join(dict.fromkeys(v.text for v in item.variants)) for item in _first_of_each_template(probe_set)
+        ),
     }
+    if probe_set.scored in (TEXTS, IMAGES):
+        facts["first items"] = facts.pop("templates")[:12]
     for key, values in facts.items():
         console.print(f"\n[bold]{key}[/bold]")
         for value in values:

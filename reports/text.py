@@ -36,7 +36,15 @@ def name(text: str, *, language: str | None = None, limit: int = 120) -> Markup:
     """Return a string of the record as an isolated piece of running text, so that its direction moves nothing else."""
     if language is None:
         return Markup("<bdi>{}</bdi>").format(clean(text, limit))
-    return Markup('<bdi lang="{}">{}</bdi>').format(clean(language, limit), clean(text, limit))
+    return Markup("<bdi{}>{}</bdi>").format(lang(language), clean(text, limit))
+
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+def lang(language: str) -> Markup:
+    """Return a lang attribute, or nothing where the tag is none."""
+    return Markup(' lang="{}"').format(language) if _LANGUAGE.fullmatch(language) else Markup("")
 
 
 def code(text: str) -> Markup:
@@ -55,4 +63,6 @@ def linked(text: str) -> Markup:
 
 def say(sentence: str, /, **parts: str) -> Markup:
     """Fill a sentence of ours; parts that are not markup yet are cleaned and escaped."""
-    return Markup(sentence).format(**{k: v if isinstance(v, Markup) else clean(v) for k, v in parts.items()})
+    return Markup(sentence).format(
+        **{k: v if isinstance(v, Markup) else name(v, limit=LONGEST_TEXT) for k, v in parts.items()}
+    )

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from fairprint.audit.records import Estimate, Footprint, ProbeInfo
+from fairprint.audit.records import Estimate, Footprint, ProbeInfo, RunRecord
+from fairprint.reports import classified, nearness
 from fairprint.reports.numbers import ENERGY, MASS, NBSP, absent, interval, kind_of, number, scaled
 from fairprint.reports.text import clean, name, say
 
@@ -29,6 +30,14 @@ METRICS: dict[str, tuple[str, str]] = {
         "The mean difference of log probability between the stereotyped version and its counterpart, in nats;"
         " positive is towards the stereotype.",
     ),
+    "association_effect": (
+        "Association effect size d",
+        "The mean gap of the words that are expected with the first group minus that of the words expected with the"
+        " second, over the standard deviation of the gaps of all of them: d of WEAT (Caliskan et al. 2017), and of SEAT"
+        " where the words stand in sentences (May et al. 2019). A gap is a word’s mean cosine similarity with the words"
+        " of the first group minus that with the words of the second. d lies between −2 and 2, and says how cleanly the"
+        " two kinds of words separate, not how far apart they lie.",
+    ),
     "signed_effect_dz": (
         "Standardised effect",
         "The signed effect divided by the standard deviation of the differences (d_z; Cohen 1988): how regular it is,"
@@ -38,6 +47,12 @@ METRICS: dict[str, tuple[str, str]] = {
         "Group gap",
         "The mean of log P(first group) minus log P(second group), in nats. The exponential of a gap says how many"
         " times as likely the one version is; it holds no claim about which direction would be a stereotype.",
+    ),
+    "valence_gap": (
+        "Valence gap",
+        "The mean gap of the words that speak well of people minus the mean gap of those that speak ill, in nats:"
+        " negative means that the first group is named in worse company than the second. What the groups’ names do to"
+        " any text that follows cancels out.",
     ),
     "group_gap_centred": (
         "Gap against the other words",
@@ -55,6 +70,7 @@ METRICS: dict[str, tuple[str, str]] = {
         "The share of the model's probability that falls on the compared words. Where it is small, the comparison"
         " speaks of words that the model would hardly have written.",
     ),
+    **classified.METRICS,
 }
 """Title and meaning of each metric, by name."""
 
@@ -64,10 +80,20 @@ def title_of(metric: str) -> str:
     return METRICS[metric][0] if metric in METRICS else clean(metric)
 
 
-def labels(probe: ProbeInfo) -> tuple[str, str]:
-    """Return the labels of the first and the second group."""
-    first, second = (*probe.labels.values(), "the first group", "the second group")[:2]
-    return first, second
+_MEANINGS = nearness.MEANINGS | classified.MEANINGS
+
+
+def meaning_of(metric: str, record: RunRecord) -> str:
+    """Return what a metric means in the units that it has in a run."""
+    units = dict.fromkeys(e.unit for e in record.estimates if e.metric == metric)
+    told = [_MEANINGS.get((metric, unit)) or METRICS.get(metric, ("", ""))[1] for unit in units]
+    return " ".join(text for text in dict.fromkeys(told) if text) or "Described by the method below."
+
+
+def labels(probe: ProbeInfo, pair: tuple[str, str] | None = None) -> tuple[str, str]:
+    """Return the labels of two compared groups: those of the set's first comparison where no pair is given."""
+    first, second = pair or probe.comparisons[0]
+    return probe.labels.get(first, first), probe.labels.get(second, second)
 
 
 def includes_neutral(estimate: Estimate) -> bool | None:
@@ -86,12 +112,30 @@ _FINDINGS = {
     " ({value} nats over {items} {things}; {interval}).",
     "group_gap": "The model finds a sentence typically {times} times as likely when it speaks of {first} as when it"
     " speaks of {second} ({value} nats over {items} {things}; {interval}).",
+    "valence_gap": "Words that speak well of people, rather than ill, are typically {times} times as likely after"
+    " naming {first} as after naming {second} ({value} nats over {items} items; {interval}).",
     "covariate_correlation": "From word to word, the model’s preference for {figured} has a correlation of {value}"
     " with this figure: {covariate} ({interval}).{direction}",
     "candidate_mass": "The compared words hold {value} of the model’s probability ({interval}).",
 }
+_GAP_OF = {
+    "rest": "The model finds what follows typically {times} times as likely after naming {first} as after naming"
+    " {second} ({value} nats over {items} {things}; {interval}).",
+    "target": "The model finds a translation typically {times} times as likely with {first} as with {second}"
+    " ({value} nats over {items} {things}; {interval}).",
+}
+"""Sentences of the group gap, by what a probe set scores."""
+_IN_UNITS = {
+    "association_effect": "In how much nearer they lie to {first} than to {second}, the two kinds of words are {value}"
+    " standard deviations apart ({items} {things}; {interval}); positive is the expected direction.",
+    "group_gap": "The {unit} is {value} for {first} against {second} over {items} {things} ({interval}).",
+    "signed_effect": "Towards the stereotype the {unit} differs by {value} over {items} {things} ({interval}).",
+    "valence_gap": "Between words that speak well of people and words that speak ill, the {unit} differs by {value}"
+    " for {first} against {second} ({interval}).",
+}
+_SIDED = ("group_gap", "valence_gap", "signed_effect")
 _OTHER = "The {title} is {value} over {items} {things} ({interval})."
-_OPEN = {"covariate_correlation": "a relation"}
+_OPEN = {"covariate_correlation": "a relation", "association_effect": "an association"}
 
 
 def finding(estimate: Estimate, probe: ProbeInfo) -> Markup:
@@ -102,14 +146,16 @@ def finding(estimate: Estimate, probe: ProbeInfo) -> Markup:
             "The {title} of “{set}” is {absent}.", title=title.lower(), set=probe.title, absent=absent(estimate.reason)
         )
     bounds = interval(estimate.low, estimate.high, kind, estimate.reason)
-    first, second = labels(probe)
+    first, second = labels(probe, estimate.comparison)
     towards, other = "stereotyped", "opposite"
-    if estimate.metric in ("group_gap", "signed_effect") and estimate.value < 0:
+    # a ratio is said of the side that it favours; a difference in other units keeps its sign
+    if estimate.unit == "nats" and estimate.value < 0 and estimate.metric in _SIDED:
         first, second, towards, other = second, first, other, towards
     parts: Mapping[str, str] = {
         "value": number(estimate.value, kind),
         "items": number(estimate.items, "count"),
-        "things": "sentence pairs" if len(probe.groups) == 2 else "items",
+        "things": classified.things(probe) or nearness.things(probe),
+        "label": name(classified.label_of(estimate)),
         "interval": say("{level} interval {bounds}", level=number(estimate.level, "level"), bounds=bounds),
         "neutral": number(estimate.neutral, kind, estimate.neutral_why),
         "times": number(estimate.value, "times"),
@@ -121,8 +167,16 @@ def finding(estimate: Estimate, probe: ProbeInfo) -> Markup:
         "figured": name(probe.labels.get(probe.covariate_group or "", "the group of a published figure")),
         "direction": _direction(estimate),
         "title": title.lower(),
+        "unit": estimate.unit,
     }
-    return say(_FINDINGS.get(estimate.metric, _OTHER), **parts) + _reservations(estimate, kind)
+    sentence = _FINDINGS.get(estimate.metric, _OTHER)
+    if (estimate.metric, estimate.unit) in classified.FINDINGS:
+        sentence = classified.FINDINGS[estimate.metric, estimate.unit]
+    elif estimate.unit not in ("nats", "share", "correlation"):
+        sentence = nearness.FINDINGS.get((estimate.metric, estimate.unit)) or _IN_UNITS.get(estimate.metric, _OTHER)
+    elif estimate.metric == "group_gap":
+        sentence = _GAP_OF.get(probe.scored, sentence)
+    return say(sentence, **parts) + _reservations(estimate, kind)
 
 
 def _direction(estimate: Estimate) -> str:
@@ -136,7 +190,8 @@ def _direction(estimate: Estimate) -> str:
 def _reservations(estimate: Estimate, kind: str) -> Markup:
     parts = []
     if includes_neutral(estimate):
-        shown = _OPEN.get(estimate.metric, "a preference")
+        apart = estimate.unit in (nearness.COSINE, *classified.UNITS)
+        shown = _OPEN.get(estimate.metric, "a difference" if apart else "a preference")
         neutral = number(estimate.neutral, kind)
         way = "" if estimate.metric in _OPEN else " either way"
         parts.append(

@@ -24,7 +24,7 @@ import tiny
 from fairprint.audit.records import RunRecord
 from fairprint.audit.store import RunFolder, Store
 from fairprint.probes.catalog import own_names
-from fairprint.probes.tasks import INSTRUMENTS
+from fairprint.probes.instruments import INSTRUMENTS
 from fairprint.reports.cli import main
 
 ESCAPE = "\x1b]0;owned\x07"
@@ -182,7 +182,9 @@ def test_a_store_that_is_a_file_ends_with_2_and_leaves_the_file_alone(fairprint:
 
 def test_an_error_has_a_way_out_on_a_line_of_its_own(fairprint: Run) -> None:
     ended = fairprint(*AUDIT, "--instrument", "guess")
-    assert ended.err.splitlines() == ["error: no instrument 'guess'.", "try:   instruments: fill, sentence"]
+    said, hint = ended.err.splitlines()
+    assert said == "error: no instrument 'guess'."
+    assert hint.startswith("try:   instruments: fill, after-group, sentence, ")
 
 
 def test_a_trace_of_an_error_is_shown_where_it_is_asked_for(
@@ -208,14 +210,26 @@ def test_a_model_that_cannot_be_loaded_ends_with_3_and_writes_no_run(fairprint: 
     assert not Path("fairprint-runs").exists()
 
 
-def test_an_encoder_without_a_head_ends_with_3_and_writes_no_run(fairprint: Run) -> None:
+def test_an_encoder_whose_config_names_a_head_that_is_missing_ends_with_3_and_writes_no_run(fairprint: Run) -> None:
+    tokenizer = tiny.wordpiece()
+    tiny.bert(tokenizer).bert.save_pretrained("encoder")
+    tokenizer.save_pretrained("encoder")
+    config = Path("encoder/config.json")
+    config.write_text(config.read_text().replace('"BertModel"', '"BertForMaskedLM"'))
+    ended = fairprint("audit", "encoder", "--probes", "small.yaml")
+    assert (ended.code, ended.out) == (3, "")
+    assert "error: encoder is a BertForMaskedLM without a language-model head" in ended.err
+    assert "try:   an encoder opens as an embedding model where its config.json names its base class" in ended.err
+    assert not Path("fairprint-runs").exists()
+
+
+def test_sentences_for_language_models_cannot_be_asked_of_an_encoder(fairprint: Run) -> None:
     tokenizer = tiny.wordpiece()
     tiny.bert(tokenizer).bert.save_pretrained("encoder")
     tokenizer.save_pretrained("encoder")
     ended = fairprint("audit", "encoder", "--probes", "small.yaml")
-    assert (ended.code, ended.out) == (3, "")
-    assert "error: encoder is an encoder without a language-model head; it answers: embed" in ended.err
-    assert "try:   works so far" in ended.err
+    assert (ended.code, ended.out) == (2, "")
+    assert "cannot be asked of a model of the kind 'encoder'" in ended.err
     assert not Path("fairprint-runs").exists()
 
 
@@ -345,17 +359,16 @@ def test_a_run_shows_its_metrics_with_intervals_and_can_be_read_again(
         "95 % interval",
         "neutral",
         "Stereotype score",
-        "Signed effect",
-        "Group gap",
+        "centred",
         "Candidate mass",
         "care",
     ):
         assert said in ended.out
     assert ended.out.count("Stereotype score  ") == 2
     assert "CO2e (KOR, grid of" in ended.out
-    gap = next(line for line in ended.out.splitlines()[::-1] if line.startswith("Group gap"))
-    assert " to " in gap
-    assert gap.split()[-1] == "40"
+    score = next(line for line in ended.out.splitlines()[::-1] if line.startswith("Stereotype score, centred"))
+    assert " to " in score
+    assert score.split()[-1] == "40"
     assert f"run     {run.run_id} in fairprint-runs" in ended.err
     assert "report  report.html" in ended.err
     assert "\x1b" not in ended.out + ended.err
@@ -420,21 +433,30 @@ def test_a_dry_run_says_what_would_be_asked_and_writes_nothing(fairprint: Run) -
     before = sorted(Path.cwd().iterdir())
     ended = fairprint("audit", "tiny-bert", *BOTH, "--dry-run", "--json", "--limit", "10")
     assert ended.code == 0
-    assert json.loads(ended.out) == [
-        {"probe_set": "small", "instruments": "fill", "items": 4, "sentences": 8, "shards": 1},
-        {"probe_set": "wide", "instruments": "fill", "items": 10, "sentences": 20, "shards": 1},
+    rows = json.loads(ended.out)
+    low, high = rows[-1].pop("expected_s")
+    assert all(row.pop("tokens") > 0 for row in rows)
+    assert rows == [
+        {"model": "tiny-bert", "probe_set": "small", "instruments": "fill", "items": 4, "sentences": 8},
+        {"model": "tiny-bert", "probe_set": "wide", "instruments": "fill", "items": 10, "sentences": 20},
     ]
+    assert 0 < low < high
+    ended = fairprint("audit", "tiny-gpt2", *BOTH, "--dry-run")
+    assert "what would be asked; no weights are loaded and nothing is written" in ended.out
+    assert "tiny-gpt2: 40,320 parameters" in ended.out
+    assert "after loading" in ended.out
     ended = fairprint("audit", "owner/name", *BOTH, "--dry-run")
-    assert "would be asked of owner/name (from the hub or its cache); nothing is loaded or written" in ended.out
-    assert "found here" in fairprint("audit", "tiny-bert", "--dry-run").out
+    assert ended.code == 0
+    assert "owner/name: not in the local cache; how long it takes is not known" in ended.out
+    assert "gendered-occupations" in fairprint("audit", "tiny-bert", "--dry-run").out
     assert sorted(Path.cwd().iterdir()) == before
 
 
-def test_neither_help_nor_a_dry_run_loads_torch(fairprint: Run) -> None:
+def test_help_loads_no_torch(fairprint: Run) -> None:
     program = """
 import sys
 from fairprint.reports.cli import main
-for arguments in (["--help"], ["audit", "tiny-bert", "--dry-run"]):
+for arguments in (["--help"], ["audit", "--help"], ["probes", "list"]):
     sys.argv = ["fairprint", *arguments]
     try:
         main()
@@ -445,7 +467,7 @@ assert not loaded, loaded
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert "nothing is loaded or written" in done.stdout
+    assert "Usage: " in done.stdout
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------
@@ -531,8 +553,9 @@ def test_probe_sets_can_be_listed_shown_and_checked(fairprint: Run) -> None:
         assert all(f"\n{key}\n" in shown.out for key in ("measures", "licence", "sources", "cannot show", "templates"))
     valid = fairprint("probes", "validate", "small.yaml", own_names()[0])
     assert valid.code == 0
-    assert valid.out.startswith("small.yaml: valid; 4 items = 2 templates x 2 words, 8 sentences, 4 items with a")
-    assert len(valid.out.splitlines()) == 2
+    assert valid.out.startswith("small.yaml: valid; 4 items = 2 templates x 2 words, 8 sentences\n")
+    assert "  male against female: 2 items are stereotyped of male, 2 of female, 0 of neither\n" in valid.out
+    assert f"{own_names()[0]}: valid; " in valid.out
     assert fairprint("probes", "show", "he-was-verry").code == 2
 
 
