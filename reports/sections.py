@@ -21,7 +21,7 @@ HEADLINES = (
 )
 MOST_WORDS = 10
 MOST_ITEMS = 12
-MOST_LEXEMES = 30
+MOST_LEXEMES = 24
 WORD_TABLES = (
     ("group_gap", "Gap of each word, {minus} in {unit}, {neutral} if equal"),
     ("group_gap_centred", "Gap of each word against the mean of all words in the same template, in {unit}{told}"),

@@ -140,7 +140,7 @@ def counts(record: RunRecord) -> set[int]:
     for metric in ("group_gap", "group_gap_centred"):
         for rows in words_of(record, metric).values():
             first = [e for e in rows if e.comparison == rows[0].comparison]
-            found |= {len(rows), min(len(rows), 30), min(len(first), 20), len(first)}
+            found |= {len(rows), min(len(rows), 24), min(len(first), 20), len(first)}
             found.add(sum(1 for e in first if e.q_value < 0.05))
     for count in Counter(h.probe_set for h in record.highlights).values():
         found |= {count, min(count, 12)}
