@@ -27,7 +27,7 @@ test: lint types
 	$(BIN)/coverage report
 
 slow: $(VENV)/installed
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 -m slow
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
