@@ -155,7 +155,7 @@ def _cells(estimate: Estimate, probe: ProbeInfo, *, several: bool) -> tuple[str,
         label += f", {clean(first)} against {clean(second)}"
     if several:
         label += f" ({estimate.instrument.rpartition('/')[2].strip()})"
-    unit = " nats" if estimate.unit == "nats" else ""
+    unit = {"nats": " nats", "cosine similarity": " cosine"}.get(estimate.unit, "")
     if estimate.value is None:
         return escape(label), "-", escape(estimate.reason or ""), "", "", str(estimate.items)
     bounds = (
