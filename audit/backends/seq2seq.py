@@ -6,6 +6,7 @@ is so in generation. The encoder runs once for each distinct source, and all its
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,7 @@ class Target:
     wanted: Ids
 
 
-class EncoderDecoderBackend(TransformersBackend):
+class EncoderDecoderBackend(TransformersBackend, ABC):
     """Answers likelihood of a target, given its source, and generates one; subclasses know what a source looks like."""
 
     takes_source = True
@@ -219,9 +220,9 @@ class EncoderDecoderBackend(TransformersBackend):
     def _source_ids(self, text: str) -> Ids:
         return tuple(self.tokenizer(text, verbose=False).input_ids)
 
+    @abstractmethod
     def _instructed(self, source: str, languages: tuple[str, str] | None) -> str:
         """Return a source with what tells the model its task."""
-        raise NotImplementedError
 
     def _target(self, request: LikelihoodRequest) -> tuple[Encoded, list[Ids]]:
         """Tokenise prefix and text together; return the tokens of each span."""
