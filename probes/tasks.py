@@ -1,6 +1,6 @@
 """How language models are asked: each task asks a backend about items and reads the answers into scores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fairprint.probes.items import Item, Variant
 from fairprint.probes.requests import Backend, FillRequest, LikelihoodRequest, SpanScore
@@ -33,26 +33,31 @@ def fill(backend: Backend, items: Sequence[Item]) -> list[Score]:
 
 def sentence(backend: Backend, items: Sequence[Item]) -> list[Score]:
     """Score the whole sentence of each variant."""
-    asked = [(item, variant) for item in items for variant in item.variants]
-    responses = backend.likelihood([LikelihoodRequest(text=variant.text) for _, variant in asked])
-    return [_row(item, variant, response.spans[0]) for (item, variant), response in zip(asked, responses, strict=True)]
+    return _likelihoods(backend, items, lambda item, variant: LikelihoodRequest(text=variant.text))
 
 
 def after_group(backend: Backend, items: Sequence[Item]) -> list[Score]:
     """Score the text that all variants share after the last group word, given the text up to it."""
-    asked = [(item, variant) for item in items for variant in item.variants]
-    requests = [LikelihoodRequest(text=variant.text, spans=(variant.span,)) for _, variant in asked]
-    responses = backend.likelihood(requests)
-    return [_row(item, variant, response.spans[0]) for (item, variant), response in zip(asked, responses, strict=True)]
+    return _likelihoods(
+        backend, items, lambda item, variant: LikelihoodRequest(text=variant.text, spans=(variant.span,))
+    )
 
 
 def translation(backend: Backend, items: Sequence[Item]) -> list[Score]:
     """Score each variant as the whole translation of the item's source, which is the same for all variants."""
+    return _likelihoods(
+        backend,
+        items,
+        lambda item, variant: LikelihoodRequest(text=variant.text, source=item.source, languages=item.languages),
+    )
+
+
+def _likelihoods(
+    backend: Backend, items: Sequence[Item], request: Callable[[Item, Variant], LikelihoodRequest]
+) -> list[Score]:
+    """Ask one likelihood of one span a variant."""
     asked = [(item, variant) for item in items for variant in item.variants]
-    requests = [
-        LikelihoodRequest(text=variant.text, source=item.source, languages=item.languages) for item, variant in asked
-    ]
-    responses = backend.likelihood(requests)
+    responses = backend.likelihood([request(item, variant) for item, variant in asked])
     return [_row(item, variant, response.spans[0]) for (item, variant), response in zip(asked, responses, strict=True)]
 
 

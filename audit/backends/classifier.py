@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from fairprint.audit.backends.hf import BATCH_SIZE, BATCH_TOKENS, TOLERANCE, is_out_of_memory, max_length
+from fairprint.audit.backends.hf import BATCH_SIZE, BATCH_TOKENS, TOLERANCE, max_length, within_memory
 from fairprint.probes.errors import ModelError, RefusalError
 from fairprint.probes.requests import Backend, ClassifyRequest, ClassifyResponse
 
@@ -104,20 +104,14 @@ class _Classifier(Backend, Generic[Key]):
         Raises:
             ModelError: a single input does not fit into memory.
         """
-        try:
+        found: dict[Key, tuple[float, ...]] = {}
+
+        def classify(part: Sequence[Key]) -> None:
             with torch.inference_mode():
-                return dict(zip(batch, self._probabilities(run(batch)), strict=True))
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(batch) == 1:
-                raise ModelError(f"{self.name}: out of memory for {size(batch[0])}") from None
-        self._notes["memory ran out: some batches were halved, which can move the last digits"] = None
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        middle = len(batch) // 2
-        parts = (batch[:middle], batch[middle:])
-        return {key: found for part in parts for key, found in self._within_memory(part, run, size).items()}
+                found.update(zip(part, self._probabilities(run(part)), strict=True))
+
+        within_memory(batch, classify, size, name=self.name, notes=self._notes)
+        return found
 
 
 class ClassifierBackend(_Classifier[Row]):

@@ -193,19 +193,7 @@ class TransformersBackend(Backend):
         Raises:
             ModelError: a single text does not fit into memory.
         """
-        try:
-            run(batch)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(batch) == 1:
-                raise ModelError(f"{self.name}: out of memory for one text of {tokens(batch[0])} tokens") from None
-            self._notes["memory ran out: some batches were halved, which can move the last digits"] = None
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            middle = len(batch) // 2
-            self._within_memory(batch[:middle], run, tokens)
-            self._within_memory(batch[middle:], run, tokens)
+        within_memory(batch, run, lambda one: f"one text of {tokens(one)} tokens", name=self.name, notes=self._notes)
 
     def _values(self, logits: torch.Tensor, at: Sequence[int], targets: Sequence[int]) -> list[float]:
         """Return logit - logsumexp of each target at its place, in nats."""
@@ -362,6 +350,43 @@ def max_length(model: Any, tokenizer: Any) -> int:
         )
         limits.append(int(table) - (2 if config.model_type == "mpnet" else offset))
     return min(limits)
+
+
+def within_memory(
+    batch: Sequence[T],
+    run: Callable[[Sequence[T]], None],
+    size: Callable[[T], str],
+    *,
+    name: str,
+    notes: dict[str, None],
+) -> None:
+    """Run a batch, halving it where memory runs out, which is noted.
+
+    Args:
+        batch: what is run.
+        run: runs a part of it.
+        size: says how large a single one is.
+        name: how the model is called in messages.
+        notes: what a reader must know.
+
+    Raises:
+        ModelError: a single one does not fit into memory.
+    """
+    try:
+        run(batch)
+        return
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(batch) == 1:
+            raise ModelError(f"{name}: out of memory for {size(batch[0])}") from None
+    # outside of the handler, where the failed attempt holds no tensors any more
+    notes["memory ran out: some batches were halved, which can move the last digits"] = None
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    middle = len(batch) // 2
+    for part in (batch[:middle], batch[middle:]):
+        within_memory(part, run, size, name=name, notes=notes)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
