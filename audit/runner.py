@@ -106,7 +106,8 @@ def audit(
         StoreError: the store cannot be written; what was finished stays.
     """
     source = find_model(model) if isinstance(model, str) else None
-    languages, how = suite_languages(source, languages)
+    # only a whole suite depends on the languages, and the card of a hub model is fetched to find them
+    languages, how = suite_languages(source, languages) if probes is None else ((), "")
     recording = _recording(source)
     options: dict[str, Any] = {} if batch_size is None else {"batch_size": batch_size}
     if source is not None:
@@ -127,8 +128,7 @@ def audit(
         if done is not None and (recording is None or recording.sha256 == done.plan.model.sha256):
             return _recorded(done, runs, record)
     load = partial(_open, target, tokenizer, recording, questions, options)
-    every = probes is None and recording is None
-    notes = (f"all of our own probe sets in these languages: {how}",) if every else ()
+    notes = (f"all of our own probe sets in these languages: {how}",) if how and recording is None else ()
     work = _Work(questions, runs, grid, pue, seed, resume, trust_remote_code, on_progress, notes)
     return _recorded(work.run(load), runs, record)
 
@@ -197,8 +197,9 @@ def _finished(store: Store, name: str, questions: Questions) -> RunRecord | None
     if not runs or not runs[-1].finished:
         return None
     plan = runs[-1].plan()
-    same = plan.probe_hashes == {p.name: p.sha256 for p in questions.probe_sets}
-    return runs[-1].record() if same and plan.options.limit == questions.limit else None
+    asked = (plan.probe_hashes, plan.options.limit, plan.options.instruments)
+    wanted = ({p.name: p.sha256 for p in questions.probe_sets}, questions.limit, questions.instrument_names)
+    return runs[-1].record() if asked == wanted else None
 
 
 def suite_languages(source: Source | None, given: Sequence[str]) -> tuple[tuple[str, ...], str]:

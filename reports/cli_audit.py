@@ -136,7 +136,7 @@ def _dry_run(
             answers = open_recording(recording, questions).backend
             shown.append((source.name, None, questions, "; ".join(answers.notes())))
             continue
-        spoken, how = suite_languages(source, languages)
+        spoken, how = suite_languages(source, languages) if probes is None else ((), "")
         questions = prepare(probes, languages=spoken, instruments=instruments, limit=limit)
         try:
             ability = kind_of(source, trust_remote_code=trust_remote_code).ability()
