@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairprint.audit.records import SignificanceTest
-from fairprint.audit.statistics import Array, Factors, jackknife_sums
+from fairprint.audit.statistics import Array, Factors, Sums
 from fairprint.probes.items import Item, ProbeSet
 from fairprint.probes.scores import COSINE, GAP_UNITS, Score
 
@@ -28,8 +28,8 @@ _BLOCK = 10_000
 _ROUNDING = 1e-20
 
 
-def effect_size(gaps: Array, directions: Array, factors: Factors) -> dict[str, Array]:
-    """Return d and its leave-one-out replicates: (mean gap of X - mean gap of Y) / standard deviation over both.
+def effect_size(gaps: Array, directions: Array, factors: Factors) -> Sums:
+    """Return the form of d: (mean gap of X - mean gap of Y) / standard deviation over both.
 
     The standard deviation is that of the gaps of all target words, with n - 1 (as in sent-bias, May et al. 2019; with
     n, as WEFE has it, d is larger by sqrt(n / (n - 1))). |d| stays below 2.
@@ -54,7 +54,7 @@ def effect_size(gaps: Array, directions: Array, factors: Factors) -> dict[str, A
             return np.where(varies, apart / np.sqrt(np.where(varies, squares / (words - 1), 1)), np.nan)
 
     columns = np.stack([gaps, np.ones_like(gaps), directions], axis=1)
-    return jackknife_sums(columns, factors, combine, cells=factors.lexeme)
+    return Sums(columns=columns, combine=combine, cells=factors.lexeme)
 
 
 def permutation_p(gaps: Array, in_first: NDArray[np.bool_], seed: int) -> tuple[float, int, bool]:

@@ -2,13 +2,14 @@
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fairprint.audit.labelled_metrics import GAP, labelled_parts
 from fairprint.audit.metrics import METRICS, NO_NEARNESS, Metric, Row
+from fairprint.audit.parts import Part
 from fairprint.audit.records import Estimate, Extreme, ItemHighlight
-from fairprint.audit.statistics import LEVEL, Factors, Interval, benjamini_hochberg, interval
+from fairprint.audit.statistics import LEVEL, Factors, Interval, benjamini_hochberg, interval, jackknife
 from fairprint.probes.items import Item, ProbeSet
 from fairprint.probes.labelled import IMAGES, TEXTS
 from fairprint.probes.scores import CHOICE, COSINE, GAP_UNITS, MASS, PROBABILITY, Score
@@ -30,6 +31,9 @@ def evaluate(probe_set: ProbeSet, items: Sequence[Item], scores: Sequence[Score]
         scores: their scores.
         instrument: name of the instrument that gave them.
     """
+    if probe_set.scored in PARTS:
+        parts = PARTS[probe_set.scored](probe_set, items, scores)
+        return _Context(probe_set, instrument, "").parts(parts)
     estimates: list[Estimate] = []
     names = _gap_names(scores)
     for name in names:
@@ -50,7 +54,14 @@ def evaluate(probe_set: ProbeSet, items: Sequence[Item], scores: Sequence[Score]
                 estimates += context.estimates(metric, None, kind, masses)
         if metric.reads == "flips" and flips:
             estimates += _of_gaps(metric, context, flips)
-    return estimates + context.labelled(items, scores)
+    return estimates
+
+
+PARTS: dict[str, Callable[[ProbeSet, Sequence[Item], Sequence[Score]], Iterator[Part]]] = {
+    TEXTS: labelled_parts,
+    IMAGES: labelled_parts,
+}
+"""For forms of probe sets with metrics of their own, what yields them; all others have gaps between groups."""
 
 
 def _gap_names(scores: Sequence[Score]) -> list[str]:
@@ -237,11 +248,13 @@ class _Context:
         """Compute a metric in each scope of one kind."""
         return [self._estimate(metric, pair, scope, part) for scope, part in _scopes(kind, rows)]
 
-    def labelled(self, items: Sequence[Item], scores: Sequence[Score]) -> list[Estimate]:
-        """Compute what is said of labelled items, if any were asked."""
+    def parts(self, parts: Iterable[Part]) -> list[Estimate]:
+        """Compute the metrics of a form that has its own."""
         families: dict[str, list[Estimate]] = {}
-        for part in labelled_parts(self.probe_set, items, scores):
+        for part in parts:
             found = self._estimate(part.metric, part.comparison, part.scope, part.rows)
+            told = {"neutral_why": part.neutral_why, "unit": part.unit}
+            found = found.model_copy(update={key: value for key, value in told.items() if value})
             families.setdefault(part.family, []).append(found)
         return [e for name, found in families.items() for e in (_adjusted(found, name) if name else found)]
 
@@ -250,7 +263,7 @@ class _Context:
         missing = len(rows) - len(known)
         factors = Factors.of([r.template for r in known], [r.lexeme for r in known], self.probe_set.random_factors)
         if known:
-            replicates = metric.replicates(known, factors)
+            replicates = jackknife(metric.form(known, factors), factors)
             found = interval(replicates, factors, scale=metric.scale, neutral=metric.neutral, items=len(known))
         else:
             found = Interval(value=None, reason="no item has an answer")

@@ -7,12 +7,13 @@ the items of one source together.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from fairprint.audit.metrics import Metric, Row
-from fairprint.audit.statistics import Array, Factors, jackknife_sums
+from fairprint.audit.metrics import Metric, Row, difference, mean, values
+from fairprint.audit.parts import Part
+from fairprint.audit.statistics import Factors, Sums
 from fairprint.probes.items import Item, ProbeSet
 from fairprint.probes.labelled import OTHERS, belongs
 from fairprint.probes.scores import CORRECT, Score
@@ -23,31 +24,10 @@ MOST_RATES = 400
 GAP = "difference of shares"
 """Unit of the gaps: between -1 and 1."""
 
-Pair = tuple[str, str]
 
-
-def _share(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
-    """Share of right answers."""
-    values = np.array([row.value for row in rows], dtype=np.float64)
-
-    def combine(sums: Array) -> Array:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(sums[:, 0, 0] / sums[:, 0, 1])
-
-    return jackknife_sums(np.stack([values, np.ones_like(values)], axis=1), factors, combine)
-
-
-def _difference(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
+def _difference(rows: Sequence[Row], factors: Factors) -> Sums:
     """Share of right answers on the one side of a comparison (``direction`` 1), minus that on the other (-1)."""
-    values = np.array([row.value for row in rows], dtype=np.float64)
-    first = np.array([row.direction > 0 for row in rows], dtype=np.float64)
-    columns = np.stack([values * first, first, values * (1 - first), 1 - first], axis=1)
-
-    def combine(sums: Array) -> Array:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(sums[:, 0, 0] / sums[:, 0, 1] - sums[:, 0, 2] / sums[:, 0, 3])
-
-    return jackknife_sums(columns, factors, combine)
+    return difference(values(rows), np.array([row.direction > 0 for row in rows]))
 
 
 _NO_NEUTRAL = "no neutral value: what is compared between groups is the gap"
@@ -61,7 +41,7 @@ _RATE = Metric(
     scale="logit",
     neutral=None,
     neutral_why=_NO_NEUTRAL,
-    replicates=_share,
+    form=mean(values),
     scopes=("all", "group"),
     bounded=True,
 )
@@ -72,7 +52,7 @@ _GAP = replace(
     scale="identity",
     neutral=0.0,
     neutral_why="with equal quality the model would be right as often on both sides",
-    replicates=_difference,
+    form=_difference,
     scopes=("all",),
     bounded=False,
 )
@@ -87,21 +67,6 @@ LABELLED = {
     )
 }
 """The metrics of labelled items, by name; what they mean to a reader stands in fairprint.reports.wording.METRICS."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Some items whose metric is to be computed.
-
-    Attributes:
-        family: of the tests that are corrected together, or empty where nothing is tested.
-    """
-
-    metric: Metric
-    comparison: Pair | None
-    scope: str
-    rows: tuple[Row, ...]
-    family: str = ""
 
 
 def labelled_parts(probe_set: ProbeSet, items: Sequence[Item], scores: Sequence[Score]) -> Iterator[Part]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fairprint.audit.association import effect_size
-from fairprint.audit.statistics import Array, Factors, jackknife_sums, jackknife_weights
+from fairprint.audit.statistics import Array, Factors, Form, Sums, Weights
 from fairprint.probes.scores import COSINE, LOGPROB, PROBABILITY
 
 _ROUNDING = 1e-20
@@ -49,7 +50,7 @@ class Metric:
         reads: which rows: ``gap``, ``centred`` gaps, ``covariate``, ``mass``, ``flips`` or ``correct`` choices.
         needs: ``direction`` or ``valence`` where only rows that have one count.
         pooled: whether several comparisons can be taken together, and not only one by one.
-        replicates: estimate and leave-one-out replicates of rows without missing values.
+        form: how it is computed from rows without missing values and their units.
         scopes: ``all``, ``category``, ``lexeme``, ``group``.
         bounded: whether values lie between 0 and 1, so that missing answers have worst cases.
         of: the scores whose gaps it is for, such as ``LOGPROB``; None for all that have gaps.
@@ -64,18 +65,19 @@ class Metric:
     scale: str
     neutral: float | None
     neutral_why: str
-    replicates: Callable[[Sequence[Row], Factors], dict[str, Array]]
+    form: Callable[[Sequence[Row], Factors], Form]
     scopes: tuple[str, ...]
     bounded: bool
     of: tuple[str, ...] | None = None
 
 
-def _values(rows: Sequence[Row]) -> Array:
+def values(rows: Sequence[Row]) -> Array:
+    """Return the value of each row."""
     return np.array([row.value for row in rows], dtype=np.float64)
 
 
 def _towards_stereotype(rows: Sequence[Row]) -> Array:
-    return _values(rows) * np.array([row.direction for row in rows], dtype=np.float64)
+    return values(rows) * np.array([row.direction for row in rows], dtype=np.float64)
 
 
 def _wins(gaps: Array) -> Array:
@@ -88,15 +90,17 @@ def _ratio(sums: Array) -> Array:
         return np.asarray(sums[:, 0, 0] / sums[:, 0, 1])
 
 
-def _mean(of: Callable[[Sequence[Row]], Array]) -> Callable[[Sequence[Row], Factors], dict[str, Array]]:
-    def replicates(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
-        values = of(rows)
-        return jackknife_sums(np.stack([values, np.ones_like(values)], axis=1), factors, _ratio)
+def mean(of: Callable[[Sequence[Row]], Array]) -> Callable[[Sequence[Row], Factors], Sums]:
+    """Return the form of a plain mean over items."""
 
-    return replicates
+    def form(rows: Sequence[Row], factors: Factors) -> Sums:
+        found = of(rows)
+        return Sums(columns=np.stack([found, np.ones_like(found)], axis=1), combine=_ratio)
+
+    return form
 
 
-def _balanced_mean(of: Callable[[Sequence[Row]], Array]) -> Callable[[Sequence[Row], Factors], dict[str, Array]]:
+def _balanced_mean(of: Callable[[Sequence[Row]], Array]) -> Callable[[Sequence[Row], Factors], Sums]:
     """Mean over items, in which each direction of each comparison keeps its share when a unit is left out.
 
     On all items it is the plain mean. Were a word of one direction simply left out, the other direction would gain
@@ -105,8 +109,8 @@ def _balanced_mean(of: Callable[[Sequence[Row]], Array]) -> Callable[[Sequence[R
     sample (Cochran 1977, section 5.3).
     """
 
-    def replicates(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
-        values = of(rows)
+    def form(rows: Sequence[Row], factors: Factors) -> Sums:
+        found = of(rows)
         kinds = {kind: code for code, kind in enumerate(dict.fromkeys((row.group, row.direction) for row in rows))}
         strata = np.array([kinds[row.group, row.direction] for row in rows], dtype=np.intp)
         sizes = np.bincount(strata)
@@ -116,14 +120,14 @@ def _balanced_mean(of: Callable[[Sequence[Row]], Array]) -> Callable[[Sequence[R
                 # divided last, so that items that all agree have a mean of exactly 0 or 1
                 return np.asarray((sums[:, :, 0] / sums[:, :, 1]) @ sizes / len(rows))
 
-        return jackknife_sums(np.stack([values, np.ones_like(values)], axis=1), factors, combine, cells=strata)
+        return Sums(columns=np.stack([found, np.ones_like(found)], axis=1), combine=combine, cells=strata)
 
-    return replicates
+    return form
 
 
-def _centred_score(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
+def _centred_score(rows: Sequence[Row], factors: Factors) -> Weights:
     """Score gaps minus their template's mean gap; the mean moves with every unit that is left out."""
-    gaps = _values(rows)
+    gaps = values(rows)
     directions = np.array([row.direction for row in rows], dtype=np.float64)
     member = np.zeros((len(rows), len(factors.names["template"])))
     member[np.arange(len(rows)), factors.template] = 1.0
@@ -134,10 +138,10 @@ def _centred_score(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
             centred = (gaps - np.nan_to_num(means)[:, factors.template]) * directions
             return np.asarray((weights * _wins(centred)).sum(axis=1) / weights.sum(axis=1))
 
-    return jackknife_weights(factors, estimator)
+    return Weights(estimator=estimator)
 
 
-def _standardised_effect(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
+def _standardised_effect(rows: Sequence[Row], factors: Factors) -> Sums:
     gaps = _towards_stereotype(rows)
     middle = float(np.median(gaps))
     moved = gaps - middle  # squares of gaps far from 0 would drown their variance
@@ -149,12 +153,12 @@ def _standardised_effect(rows: Sequence[Row], factors: Factors) -> dict[str, Arr
             varies = variance > _ROUNDING * squares / count
             return np.where(varies, (middle + total / count) / np.sqrt(np.where(varies, variance, 1)), np.nan)
 
-    return jackknife_sums(np.stack([moved, moved**2, np.ones_like(gaps)], axis=1), factors, combine)
+    return Sums(columns=np.stack([moved, moved**2, np.ones_like(gaps)], axis=1), combine=combine)
 
 
-def _correlation(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
+def _correlation(rows: Sequence[Row], factors: Factors) -> Sums:
     """Pearson's r over lexemes between the covariate and the mean gap towards the covariate's group."""
-    gaps = _values(rows)
+    gaps = values(rows)
     covariates = np.array([row.covariate for row in rows], dtype=np.float64)
 
     def combine(sums: Array) -> Array:
@@ -171,24 +175,28 @@ def _correlation(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
         return np.where((n >= 3) & varies, np.clip(r, -1, 1), np.nan)
 
     columns = np.stack([covariates, gaps, np.ones_like(gaps)], axis=1)
-    return jackknife_sums(columns, factors, combine, cells=factors.lexeme)
+    return Sums(columns=columns, combine=combine, cells=factors.lexeme)
 
 
-def _association(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
-    return effect_size(_values(rows), np.array([row.direction for row in rows], dtype=np.float64), factors)
+def _association(rows: Sequence[Row], factors: Factors) -> Sums:
+    return effect_size(values(rows), np.array([row.direction for row in rows], dtype=np.float64), factors)
 
 
-def _valence_gap(rows: Sequence[Row], factors: Factors) -> dict[str, Array]:
-    """Mean gap of the words that speak well, minus that of the words that speak ill."""
-    gaps = _values(rows)
-    well = np.array([row.valence > 0 for row in rows], dtype=np.float64)
-    columns = np.stack([gaps * well, well, gaps * (1 - well), 1 - well], axis=1)
+def difference(of: Array, first: NDArray[np.bool_]) -> Sums:
+    """Return the form of a difference of two means: that of some items minus that of the others."""
+    one = first.astype(np.float64)
+    columns = np.stack([of * one, one, of * (1 - one), 1 - one], axis=1)
 
     def combine(sums: Array) -> Array:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(sums[:, 0, 0] / sums[:, 0, 1] - sums[:, 0, 2] / sums[:, 0, 3])
 
-    return jackknife_sums(columns, factors, combine)
+    return Sums(columns=columns, combine=combine)
+
+
+def _valence_gap(rows: Sequence[Row], factors: Factors) -> Sums:
+    """Mean gap of the words that speak well, minus that of the words that speak ill."""
+    return difference(values(rows), np.array([row.valence > 0 for row in rows]))
 
 
 _NO_PREFERENCE = "with equal treatment either group would be preferred as often"
@@ -209,7 +217,7 @@ METRICS = (
         scale="logit",
         neutral=0.5,
         neutral_why=_NO_PREFERENCE,
-        replicates=_balanced_mean(lambda rows: _wins(_towards_stereotype(rows))),
+        form=_balanced_mean(lambda rows: _wins(_towards_stereotype(rows))),
         scopes=("all", "category"),
         bounded=True,
         of=_CHOICES,
@@ -224,7 +232,7 @@ METRICS = (
         scale="logit",
         neutral=0.5,
         neutral_why=_NO_PREFERENCE,
-        replicates=_centred_score,
+        form=_centred_score,
         scopes=("all",),
         bounded=False,
         of=_CHOICES,
@@ -239,7 +247,7 @@ METRICS = (
         scale="identity",
         neutral=0.0,
         neutral_why=_NO_GAP,
-        replicates=_balanced_mean(_towards_stereotype),
+        form=_balanced_mean(_towards_stereotype),
         scopes=("all", "category"),
         bounded=False,
     ),
@@ -253,7 +261,7 @@ METRICS = (
         scale="identity",
         neutral=0.0,
         neutral_why=_NO_GAP,
-        replicates=_standardised_effect,
+        form=_standardised_effect,
         scopes=("all",),
         bounded=False,
         of=_CHOICES,
@@ -268,7 +276,7 @@ METRICS = (
         scale="fisher z of d/2",
         neutral=0.0,
         neutral_why="without association the words of the one concept would lie where those of the other lie",
-        replicates=_association,
+        form=_association,
         scopes=("all",),
         bounded=False,
         of=(COSINE,),
@@ -283,7 +291,7 @@ METRICS = (
         scale="identity",
         neutral=0.0,
         neutral_why=_NO_GAP,
-        replicates=_mean(_values),
+        form=mean(values),
         scopes=("all", "category", "lexeme"),
         bounded=False,
     ),
@@ -298,7 +306,7 @@ METRICS = (
         neutral=0.0,
         neutral_why="with equal treatment words that speak well would gain or lose as much as words that speak ill, "
         "whichever group is named",
-        replicates=_valence_gap,
+        form=_valence_gap,
         scopes=("all",),
         bounded=False,
     ),
@@ -312,7 +320,7 @@ METRICS = (
         scale="identity",
         neutral=0.0,
         neutral_why="without association a word would lean as the other words do in the same template",
-        replicates=_mean(_values),
+        form=mean(values),
         scopes=("lexeme",),
         bounded=False,
     ),
@@ -326,7 +334,7 @@ METRICS = (
         scale="fisher z",
         neutral=0.0,
         neutral_why="without association the gaps would not follow the published figures",
-        replicates=_correlation,
+        form=_correlation,
         scopes=("all",),
         bounded=False,
     ),
@@ -341,7 +349,7 @@ METRICS = (
         neutral=None,
         neutral_why="equal treatment would give 0, the end of the scale, so there is nothing to test: each flip is a "
         "decision that hangs on the group that is named",
-        replicates=_mean(_values),
+        form=mean(values),
         scopes=("all",),
         bounded=True,
     ),
@@ -355,7 +363,7 @@ METRICS = (
         scale="logit",
         neutral=None,
         neutral_why="no neutral value: it says how much of the model's belief the compared words hold together",
-        replicates=_mean(_values),
+        form=mean(values),
         scopes=("all", "group"),
         bounded=True,
     ),

@@ -25,7 +25,19 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from fairprint.probes.errors import UsageError, nearest
-from fairprint.probes.scores import CHOICE, CORRECT, COSINE, LOGPROB, MASS, PROBABILITY
+from fairprint.probes.scores import (
+    CHOICE,
+    COMPLETION,
+    CORRECT,
+    COSINE,
+    LABEL,
+    LIKENESS,
+    LOGPROB,
+    MASS,
+    OUT_OF_CHOICE,
+    PICKED,
+    PROBABILITY,
+)
 
 RANGES = {
     LOGPROB: (-math.inf, 0.0),
@@ -34,6 +46,11 @@ RANGES = {
     CHOICE: (0.0, math.inf),
     CORRECT: (0.0, 1.0),
     COSINE: (-1.0, 1.0),
+    LIKENESS: (-math.inf, math.inf),
+    PICKED: (0.0, 1.0),
+    OUT_OF_CHOICE: (0.0, 1.0),
+    COMPLETION: (0.0, 1.0),
+    LABEL: (0.0, 1.0),
 }
 """Between what the numbers of each name lie; one outside was computed or named in another way."""
 _ROUNDING = 1e-3
@@ -300,7 +317,7 @@ def _answer(file: str, number: int, row: RecordedRow, above: Mapping[str, str | 
 def _check_range(file: str, number: int, name: str, value: float) -> None:
     low, high = RANGES.get(name.partition(":")[0], (-math.inf, math.inf))
     if not low - _ROUNDING <= value <= high + _ROUNDING:
-        between = f"{low:g} to {high:g}" if math.isfinite(low + high) else f"at most {high:g}"
+        between = f"{low:g} to {high:g}" if math.isfinite(low) and math.isfinite(high) else f"at most {high:g}"
         between = f"{low:g} or more" if high == math.inf else between
         hint = "log-probabilities are natural logarithms of probabilities" if name == LOGPROB else None
         _fail(file, number, f"the {name} is {value!r}; expected {between}", hint)

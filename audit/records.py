@@ -84,6 +84,9 @@ class ProbeInfo(Record):
     templates: int
     lexemes: int
     items_in_set: int = Field(description="items of the whole set; more than items where a limit was given")
+    quality: dict[str, str] = Field(default_factory=dict, description="rules of item quality, and what each means")
+    flagged: dict[str, int] = Field(default_factory=dict, description="how many of the items break each rule")
+    remarks: tuple[str, ...] = Field(default=(), description="how the file was read")
 
     @property
     def labels(self) -> dict[str, str]:
@@ -99,12 +102,20 @@ class Extreme(Record):
     value: float
 
 
+class Published(Record):
+    """A figure that others published for the same model, instrument and metric."""
+
+    value: float
+    source: str
+
+
 class Estimate(Record):
     """One number with everything that must stand beside it.
 
     Attributes:
         instrument: probe set and scoring, such as ``gendered-occupations / fill``.
-        scope: ``all``, ``category:NAME``, ``group:ID`` or ``lexeme:ID``.
+        scope: ``all``, ``category:NAME``, ``group:ID`` or ``lexeme:ID``; of published benchmarks also
+            ``condition:NAME``, and ``quality:clean`` for the items that break no rule of quality.
         comparison: ids of the two groups that are compared, first minus second; None where several comparisons are
             taken together, or none is made.
         value: the number on these items, or None with ``reason``.
@@ -121,6 +132,7 @@ class Estimate(Record):
         standard_error, degrees_of_freedom: on ``scale``.
         estimand: what the interval speaks of, in words.
         warnings: where the interval should not be trusted.
+        published: what others found, where that is known.
     """
 
     metric: str
@@ -154,6 +166,7 @@ class Estimate(Record):
     method: str
     reason: str | None
     warnings: tuple[str, ...] = ()
+    published: Published | None = None
 
 
 class SignificanceTest(Record):

@@ -120,22 +120,48 @@ class Interval:
     warnings: tuple[str, ...] = ()
 
 
-def jackknife_sums(
-    columns: Array, factors: Factors, combine: Combine, *, cells: Codes | None = None
-) -> dict[str, Array]:
-    """Return the estimate and its leave-one-out replicates for a metric that is a function of sums.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """A metric that is a function of sums over items.
+
+    Attributes:
+        columns: per-item numbers, shape [item, column].
+        combine: function of sums [replicate, cell, column].
+        cells: the metric's own cell of each item (such as its occupation), codes from 0; one cell where None.
+    """
+
+    columns: Array
+    combine: Combine
+    cells: Codes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """A metric that no sums can give (ranks, centring): a function of item weights [replicate, item]."""
+
+    estimator: Weighted
+
+
+Form = Sums | Weights
+"""How a metric is computed: jackknife, bootstrap and the shards of a distributed run all go by it."""
+
+
+def jackknife(form: Form, factors: Factors) -> dict[str, Array]:
+    """Return an estimate and its leave-one-out replicates.
 
     Args:
-        columns: per-item numbers, shape [item, column].
+        form: how the metric is computed.
         factors: the units of the items.
-        combine: function of sums [replicate, cell, column].
-        cells: the metric's own cell of each item (such as its occupation); one cell where None.
 
     Returns:
         ``all`` with shape [1], and each of ``template``, ``lexeme``, ``cell`` that is needed with shape [unit].
     """
-    cells = np.zeros(len(columns), dtype=np.intp) if cells is None else cells
-    columns = _exactly_summable(columns)
+    return _jackknife_sums(form, factors) if isinstance(form, Sums) else _jackknife_weights(form.estimator, factors)
+
+
+def _jackknife_sums(form: Sums, factors: Factors) -> dict[str, Array]:
+    cells = np.zeros(len(form.columns), dtype=np.intp) if form.cells is None else form.cells
+    columns, combine = _exactly_summable(form.columns), form.combine
     count = int(cells.max()) + 1 if len(cells) else 1
 
     def sums(codes: Codes) -> Array:
@@ -160,8 +186,7 @@ def _exactly_summable(columns: Array) -> Array:
     return np.asarray(np.round(columns / grid) * grid)
 
 
-def jackknife_weights(factors: Factors, estimator: Weighted) -> dict[str, Array]:
-    """Return the estimate and its leave-one-out replicates for a metric that needs item weights (ranks, centring)."""
+def _jackknife_weights(estimator: Weighted, factors: Factors) -> dict[str, Array]:
     items = len(factors.template)
     replicates = {"all": estimator(np.ones((1, items)))}
     for factor in _needed(factors):
@@ -191,7 +216,7 @@ def interval(
     """Return the interval of an estimate from its leave-one-out replicates.
 
     Args:
-        replicates: from ``jackknife_sums`` or ``jackknife_weights``.
+        replicates: from ``jackknife``.
         factors: the units of the items.
         scale: a name in ``SCALES``; ``logit`` is for shares.
         neutral: the value without bias, or None.

@@ -1,6 +1,7 @@
 """The probe sets that ship with fairprint, and how a name, a file or ``FORMAT:PATH`` becomes a probe set."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -35,9 +36,9 @@ def own_set(name: str) -> ProbeSet:
         return load_probe_file(path, source="own")
 
 
-def _is_file(path: Path) -> bool:
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
     try:
-        return path.is_file()
+        return kind(path)
     except (OSError, ValueError):  # a name that no file can have
         return False
 
@@ -51,11 +52,13 @@ def find_probe_set(given: str) -> ProbeSet:
     """
     prefix, separator, rest = given.partition(":")
     if separator and prefix in READERS:
-        if not _is_file(Path(rest)):
-            raise UsageError(f"{rest}: no such file", hint=f"{prefix}:FILE reads a file of that format")
-        return READERS[prefix](Path(rest))
+        reader = READERS[prefix]
+        if not _is(Path(rest), Path.is_file) and not (reader.folders and _is(Path(rest), Path.is_dir)):
+            of = "file or folder" if reader.folders else "file"
+            raise UsageError(f"{rest}: no such {of}", hint=f"{prefix}:{of.upper()} reads: {reader.reads}")
+        return reader.load(Path(rest))
     path = Path(given)
-    if _is_file(path):
+    if _is(path, Path.is_file):
         if path.suffix not in NOTATIONS:
             raise UsageError(
                 f"{given}: probe files end in {', '.join(NOTATIONS)}", hint="fairprint probes schema shows the format"
@@ -70,5 +73,21 @@ def find_probe_set(given: str) -> ProbeSet:
     return own_set(given)
 
 
-READERS: dict[str, Callable[[Path], ProbeSet]] = {"labelled": load_labelled}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """A format that is given as ``FORMAT:PATH``.
+
+    Attributes:
+        reads: which files, for people.
+        folders: whether ``PATH`` can be a folder with all files of the set.
+    """
+
+    load: Callable[[Path], ProbeSet]
+    reads: str
+    folders: bool = False
+
+
+READERS: dict[str, Reader] = {
+    "labelled": Reader(load=load_labelled, reads="a CSV file of labelled texts or images"),
+}
 """The reader of each format that is given as ``FORMAT:PATH``."""

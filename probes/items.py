@@ -1,7 +1,8 @@
 """Probe sets as data: items, their variants, and the shards that a run is cut into."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class Variant:
         attributes: what the text is compared with, in sets that score associations: the same frame with each word of
             the group.
         image: path of the image that is asked about instead of a text, or empty; ``text`` is then what it is called.
+        id: the sentence's own id in its authors' file, by which recorded outputs name it, or empty.
     """
 
     group: str
@@ -48,6 +50,7 @@ class Variant:
     span: tuple[int, int]
     attributes: tuple[str, ...] = ()
     image: str = ""
+    id: str = ""
 
     @property
     def frame(self) -> tuple[str, str]:
@@ -78,6 +81,11 @@ class Item:
         word: the lexeme as it is written, where its id is not.
         source: what each variant is a translation of, or None.
         languages: of source and variants, where there is a source.
+        stem: of a multiple-choice question, what is asked, without the options and the cue for an answer (such as
+            ``Answer:``), which stands between it and the scored words of each variant.
+        answer: id of the group whose variant is the right answer, or empty.
+        condition: under which of its set's conditions the item is asked, such as ``ambiguous``, or empty.
+        flags: names of the rules of item quality that the item breaks (``ProbeSet.quality``).
     """
 
     id: str
@@ -91,6 +99,10 @@ class Item:
     word: str = ""
     source: str | None = None
     languages: tuple[str, str] | None = None
+    stem: str = ""
+    answer: str = ""
+    condition: str = ""
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +114,15 @@ class ProbeSet:
         groups: the groups, in the order of the file.
         comparisons: which groups are compared with which.
         scored: ``group``, ``lexeme``, ``rest``, ``sentence`` or ``target``: what the spans of the variants are; or
-            ``association``: the spans are target words, and the variants are compared with their attributes.
+            ``association``: the spans are target words, and the variants are compared with their attributes; or one of
+            the forms of published benchmarks (``fairprint.probes.forms``).
         random_factors: which of ``template`` and ``lexeme`` are samples of what could have been asked.
         covariate: what ``Item.covariate`` is, or None; ``covariate_group`` says whose figure it is.
         measures: the construct.
         source: ``own`` for a set that ships with fairprint, else ``file``.
         unused_forms: words of the file that no template uses.
+        quality: of sets that others published, the rules of item quality by name, and what each one means.
+        remarks: what a reader of the results must know of how the file was read, such as columns that were ignored.
     """
 
     name: str
@@ -131,6 +146,8 @@ class ProbeSet:
     sha256: str
     source: str
     unused_forms: tuple[str, ...] = ()
+    quality: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -159,21 +176,26 @@ def distinct_texts(items: Sequence[Item]) -> set[str]:
 
 
 def limit_items(items: Sequence[Item], limit: int) -> tuple[Item, ...]:
-    """Return the first whole templates that hold at most ``limit`` items, and never less than one template.
+    """Return whole templates that hold at most ``limit`` items, and never less than one template.
 
-    Whole templates keep a set balanced: each one asks about every lexeme of every group.
+    Whole templates keep a set balanced: each one asks about every lexeme of every group. Where each template belongs to
+    one category, the categories give a template each in turn, so that a part of the set is a stratified one.
 
     Raises:
         ValueError: ``limit`` is below 1.
     """
     if limit < 1:
         raise ValueError(f"limit is {limit}; expected 1 or more")
-    kept: list[Item] = []
+    by_category: dict[str, list[list[Item]]] = {}
     for block in _templates(items):
-        if kept and len(kept) + len(block) > limit:
+        by_category.setdefault(block[0].category, []).append(block)
+    in_turn = (block for block in chain.from_iterable(zip_longest(*by_category.values())) if block is not None)
+    kept: dict[str, int] = {}
+    for block in in_turn:
+        if kept and sum(kept.values()) + len(block) > limit:
             break
-        kept += block
-    return tuple(kept)
+        kept[block[0].template] = len(block)
+    return tuple(item for item in items if item.template in kept)
 
 
 def shards(items: Sequence[Item], size: int) -> list[tuple[Item, ...]]:

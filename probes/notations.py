@@ -115,10 +115,16 @@ def parse_jsonl(text: str, file: str) -> Parsed:
     Raises:
         ProbeFileError: a line is no JSON object, or has a key twice.
     """
-    return _collected(_json_rows(text, file), file)
+    return _collected(json_rows(text, file), file)
 
 
-def _json_rows(text: str, file: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def json_rows(text: str, file: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number of each line of a JSON Lines file that is not empty, and its object.
+
+    Raises:
+        ProbeFileError: a line is no JSON object, or has a key twice.
+    """
+
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         twice = next((key for key in keys if keys.count(key) > 1), None)
@@ -152,7 +158,12 @@ def _csv_rows(text: str, file: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def csv_cells(
-    text: str, file: str, check_header: Callable[[list[str], str, int], None]
+    text: str,
+    file: str,
+    check_header: Callable[[list[str], str, int], None],
+    *,
+    delimiter: str = ",",
+    quotes: bool = True,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the line of each row of a CSV file and its cells that are not empty, by column.
 
@@ -160,11 +171,17 @@ def csv_cells(
         text: content of the file.
         file: its name, for messages.
         check_header: called with the header, the name and the header's line; raises where it cannot be used.
+        delimiter: what stands between cells.
+        quotes: whether a cell can stand in quotes; else a quote is a character like others.
 
     Raises:
         ProbeFileError: it is not valid CSV, or a row has more cells than the header.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines = io.StringIO(text, newline="")
+    if quotes:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    else:
+        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
     header: list[str] = []
     end = 0
     try:
@@ -178,7 +195,7 @@ def csv_cells(
                 continue
             if len(cells) > len(header):
                 message = f"{len(cells)} cells, the header has {len(header)}"
-                raise ProbeFileError(message, file=file, line=start, hint="quote a text that holds a comma")
+                raise ProbeFileError(message, file=file, line=start, hint="quote a text that holds the delimiter")
             yield start, {key: cell for key, cell in zip(header, cells, strict=False) if cell}
     except csv.Error as error:
         raise ProbeFileError(f"not valid CSV: {error}", file=file, line=end + 1) from None

@@ -6,7 +6,7 @@ field of a request: what it cannot honour, it refuses.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from fairprint.probes.errors import RefusalError
 
@@ -26,6 +26,12 @@ class LikelihoodRequest:
             None where it is none, or where the source says itself what is to be done with it.
         prefix: what stands before it and is not scored.
         spans: character ranges of ``text``, each scored apart; None scores the whole text as one span.
+        beside: another text, for ``tokens``.
+        tokens: ``all`` of the span; or only those that are ``shared`` with the text ``beside`` or ``differing`` from it
+            (blocks that ``difflib.SequenceMatcher`` finds equal in the token ids, special tokens left out).
+        masking: how a masked model is asked for a token: with it ``alone`` masked; with it and all later tokens of its
+            ``word``; with the text up to it and one mask in the place of it and all later tokens of its span
+            (``first``); or with ``none`` masked. Other models take ``alone``, which masks nothing in them.
     """
 
     text: str
@@ -33,6 +39,9 @@ class LikelihoodRequest:
     languages: tuple[str, str] | None = None
     prefix: str = ""
     spans: tuple[tuple[int, int], ...] | None = None
+    beside: str | None = None
+    tokens: Literal["all", "shared", "differing"] = "all"
+    masking: Literal["alone", "word", "first", "none"] = "alone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +52,13 @@ class SpanScore:
         logprob: sum over the tokens, or None with the reason in ``note``.
         tokens: how many tokens were summed.
         note: why the value is absent, or what a reader must know of it.
+        each: the log-probability of each token, in the order of the text; empty where a backend has sums only.
     """
 
     logprob: float | None
     tokens: int
     note: str = ""
+    each: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +75,14 @@ class FillRequest:
     Attributes:
         before: the text before the slot, blanks included.
         after: the text after the slot.
-        candidates: the words that compete for the slot; at least one, no word twice, none empty.
+        candidates: the words that compete for the slot; no word twice, none empty.
+        top: how many of the words that the model finds most probable there are wanted; 0 where there are candidates.
     """
 
     before: str
     after: str
-    candidates: tuple[str, ...]
+    candidates: tuple[str, ...] = ()
+    top: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +92,12 @@ class FillResponse:
     Attributes:
         scores: in the order of the candidates.
         mass: sum of the candidates' own probabilities at the slot, 0 to 1, or None where a candidate has no score.
+        words: the most probable words, best first, with ``scores`` in their order, where the request has a ``top``.
     """
 
     scores: tuple[SpanScore, ...]
     mass: float | None
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

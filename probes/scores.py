@@ -17,6 +17,18 @@ GAP_UNITS = {LOGPROB: "nats", COSINE: "cosine similarity", PROBABILITY: "probabi
 MASS = "candidate_mass"
 """Name of the rows that hold the probability that all candidates of a slot hold together."""
 
+LIKENESS = "likeness"
+"""Name of the rows that hold a number by which texts are ranked, more is likelier: a mean probability of tokens, or
+what others recorded without saying more."""
+PICKED = "picked"
+"""Name of the rows that hold how often an option was the answer to a question, as a share of the times it was asked."""
+OUT_OF_CHOICE = "out_of_choice"
+"""Name of the rows, without a group, that hold how often a question got no answer that is one of its options."""
+COMPLETION = "completion"
+"""Name of the rows whose ``text`` is what a model wrote, as ``completion:0`` for the first of an item."""
+LABEL = "label"
+"""Name of the rows that hold what a scorer finds in a completion, as ``label:NAME:0``: a share or a probability."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
@@ -31,6 +43,7 @@ class Score:
         name: what the number is.
         value: the number, or None with the reason in ``note``.
         note: why the value is absent, or what a reader must know of it.
+        text: what the model wrote, where the row is about that.
     """
 
     item: str
@@ -41,3 +54,4 @@ class Score:
     name: str
     value: float | None
     note: str = ""
+    text: str = ""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     # at run time it would bring numpy, scipy and psutil to commands that only print a table
     from fairprint.audit.forecast import Forecast
     from fairprint.audit.questions import Questions
-    from fairprint.audit.runner import Progress
+    from fairprint.audit.work import Progress
 
 QUIET_SECONDS = 15
 """Seconds between two lines of progress where there is no terminal."""

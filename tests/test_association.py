@@ -19,7 +19,7 @@ from fairprint.audit.models import open_model
 from fairprint.audit.records import Estimate, RunRecord, SignificanceTest, to_json
 from fairprint.audit.runner import audit
 from fairprint.audit.sources import find_model
-from fairprint.audit.statistics import Factors, interval
+from fairprint.audit.statistics import Factors, interval, jackknife
 from fairprint.probes.catalog import own_set
 from fairprint.probes.errors import ProbeFileError, RefusalError
 from fairprint.probes.files import load_probe_file
@@ -265,7 +265,8 @@ def test_sets_of_associations_are_asked_of_models_that_embed_and_of_no_others() 
 
 def d_of(gaps: Any, directions: Any, templates: Sequence[str], lexemes: Sequence[str], random: Sequence[str]) -> Any:
     factors = Factors.of(templates, lexemes, random)
-    return effect_size(np.asarray(gaps, dtype=float), np.asarray(directions, dtype=float), factors), factors
+    form = effect_size(np.asarray(gaps, dtype=float), np.asarray(directions, dtype=float), factors)
+    return jackknife(form, factors), factors
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -475,7 +476,7 @@ def test_the_largest_gaps_are_told_in_cosine_similarity(words: ProbeSet) -> None
 
 
 def probe_info(found: ProbeSet) -> Any:
-    from fairprint.audit.runner import _probe_info
+    from fairprint.audit.work import _probe_info
 
     return _probe_info(found, found.items)
 

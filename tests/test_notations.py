@@ -512,7 +512,7 @@ def test_a_line_that_is_no_json_is_told_with_its_number(tmp_path: Path, row: str
         ("titel,x", "unknown entry 'titel'. Did you mean 'title'?", ROW_HINT),
         ("title,x", "'title' stands twice; first in line 5", None),
         ("lexemes,x,y,,,,,,z", "unknown key 'value'. Did you mean 'valence'?", SCHEMA_HINT),
-        ("lexemes" + "," * 17, "18 cells, the header has 17", "quote a text that holds a comma"),
+        ("lexemes" + "," * 17, "18 cells, the header has 17", "quote a text that holds the delimiter"),
         ('title,"a', "not valid CSV: unexpected end of data", None),
         ('title,"a"b', "not valid CSV: ',' expected after '\"'", None),
         ("title," + "x" * 200_000, "not valid CSV: field larger than field limit (131072)", None),

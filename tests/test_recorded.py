@@ -17,9 +17,10 @@ from transformers import BertForSequenceClassification, BertModel
 from fairprint.audit.recorded import RANGES, READERS, RecordedRow, Recording, json_schema, read_recording
 from fairprint.audit.records import RunRecord
 from fairprint.audit.replay import COST_NOT_KNOWN, open_recording, recorded_questions
-from fairprint.audit.runner import Progress, audit
+from fairprint.audit.runner import audit
 from fairprint.audit.sources import find_model
 from fairprint.audit.store import Store
+from fairprint.audit.work import Progress
 from fairprint.probes import scores as score_names
 from fairprint.probes.catalog import find_probe_set, own_set
 from fairprint.probes.errors import ResumeError, StoreError, UsageError

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import tiny
 
-from fairprint.audit import runner
+from fairprint.audit import work
 from fairprint.audit.kinds import KINDS
 from fairprint.audit.questions import prepare
 from fairprint.audit.records import RunRecord
@@ -115,7 +115,7 @@ def test_an_interrupted_run_adds_its_segments_up(
 ) -> None:
     seen = []
 
-    def stop(progress: runner.Progress) -> None:
+    def stop(progress: work.Progress) -> None:
         seen.append(progress)
         if progress.asked:
             time.sleep(0.15)  # a tiny model is done before the meter's resolution
@@ -139,7 +139,7 @@ def test_an_interrupted_run_adds_its_segments_up(
 
 
 def _interrupted(model: Path, store: Path, **options: Any) -> None:
-    def stop(progress: runner.Progress) -> None:
+    def stop(progress: work.Progress) -> None:
         if progress.asked:
             raise KeyboardInterrupt
 
@@ -185,13 +185,13 @@ def test_a_run_does_not_go_on_with_other_versions_or_threads(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _interrupted(models["causal"], tmp_path)
-    real = runner.environment
+    real = work.environment
 
     def other(device: str) -> Any:
         here = real(device)
         return here.model_copy(update={"threads": 99, "versions": {**here.versions, "torch": "1.0"}})
 
-    monkeypatch.setattr(runner, "environment", other)
+    monkeypatch.setattr(work, "environment", other)
     with pytest.raises(ResumeError, match=r"environment\.threads.*environment\.versions\.torch"):
         audit(str(models["causal"]), ["gendered-occupations"], store=tmp_path, resume=True)
 

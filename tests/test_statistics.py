@@ -17,10 +17,11 @@ from fairprint.audit.statistics import (
     Array,
     Factors,
     Interval,
+    Sums,
+    Weights,
     benjamini_hochberg,
     interval,
-    jackknife_sums,
-    jackknife_weights,
+    jackknife,
 )
 
 BOTH = ("template", "lexeme")
@@ -58,7 +59,7 @@ def interval_of_mean(
     neutral: float | None = None,
 ) -> Interval:
     factors = Factors.of(templates, lexemes, random)
-    replicates = jackknife_sums(with_ones(values), factors, ratio)
+    replicates = jackknife(Sums(columns=with_ones(values), combine=ratio), factors)
     neutral = NEUTRAL[scale] if neutral is None else neutral
     return interval(replicates, factors, scale=scale, neutral=neutral, items=len(values))
 
@@ -89,7 +90,7 @@ def test_replicates_from_sums_equal_deleting_the_items_and_computing_anew() -> N
     values = rng.normal(size=40)
     factors = Factors.of(templates, lexemes, BOTH)
 
-    found = jackknife_sums(with_ones(values), factors, ratio)
+    found = jackknife(Sums(columns=with_ones(values), combine=ratio), factors)
 
     def mean(kept: list[int]) -> float:
         return math.fsum(values[kept]) / len(kept)
@@ -111,7 +112,7 @@ def test_replicates_with_cells_of_a_metric_equal_deleting_the_items_and_computin
         with np.errstate(invalid="ignore"):
             return np.asarray(np.nanvar(sums[:, :, 0] / sums[:, :, 1], axis=1))
 
-    found = jackknife_sums(with_ones(values), factors, spread_of_word_means, cells=factors.lexeme)
+    found = jackknife(Sums(columns=with_ones(values), combine=spread_of_word_means, cells=factors.lexeme), factors)
 
     def naive(kept: list[int]) -> float:
         words = sorted({lexemes[i] for i in kept})
@@ -128,8 +129,8 @@ def test_replicates_from_weights_equal_those_from_sums_also_above_one_block_of_u
     values = rng.normal(size=300)
     factors = Factors.of(templates, lexemes, BOTH)
 
-    by_sums = jackknife_sums(with_ones(values), factors, ratio)
-    by_weights = jackknife_weights(factors, lambda weights: (weights @ values) / weights.sum(axis=1))
+    by_sums = jackknife(Sums(columns=with_ones(values), combine=ratio), factors)
+    by_weights = jackknife(Weights(estimator=lambda weights: (weights @ values) / weights.sum(axis=1)), factors)
 
     assert by_weights.keys() == by_sums.keys() == {"all", "template", "lexeme", "cell"}
     for key, replicates in by_sums.items():
@@ -319,7 +320,9 @@ def test_an_estimate_that_needs_every_unit_has_a_reason_instead_of_an_interval()
     factors = Factors.of(["a", "b", "c"], ["x", "x", "x"], BOTH)
     columns = np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
 
-    found = interval(jackknife_sums(columns, factors, ratio), factors, scale="identity", neutral=0.0, items=3)
+    found = interval(
+        jackknife(Sums(columns=columns, combine=ratio), factors), factors, scale="identity", neutral=0.0, items=3
+    )
 
     assert found.value == 1.0
     assert found.low is found.high is found.p_value is None
@@ -403,7 +406,11 @@ def test_two_way_intervals_cover_and_item_level_intervals_do_not() -> None:
         effects = 0.2 * rng.normal(size=(count_t, 1)) + 0.4 * rng.normal(size=(1, count_l))
         values = (1.5 + effects + rng.normal(size=(count_t, count_l))).ravel()
         found = interval(
-            jackknife_sums(with_ones(values), factors, ratio), factors, scale="identity", neutral=1.5, items=720
+            jackknife(Sums(columns=with_ones(values), combine=ratio), factors),
+            factors,
+            scale="identity",
+            neutral=1.5,
+            items=720,
         )
         two_way += found.low <= 1.5 <= found.high
         by_item += abs(values.mean() - 1.5) <= 1.96 * values.std(ddof=1) / math.sqrt(720)

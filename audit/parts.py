@@ -1,0 +1,27 @@
+"""What a form of probe sets has computed: some rows, and the metric that is computed of them."""
+
+from dataclasses import dataclass
+
+from fairprint.audit.metrics import Metric, Row
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some items whose metric is to be computed.
+
+    Attributes:
+        scope: ``all``, ``category:NAME``, ``group:ID``, ``condition:NAME`` or ``quality:clean`` (see ``Estimate``).
+        family: of the tests that are corrected together, or empty where nothing is tested.
+        neutral_why: where it says more than the metric does.
+        unit: of the estimate, where it is not the metric's.
+    """
+
+    metric: Metric
+    comparison: Pair | None
+    scope: str
+    rows: tuple[Row, ...]
+    family: str = ""
+    neutral_why: str = ""
+    unit: str = ""

@@ -1,0 +1,23 @@
+"""What published benchmarks ask: the forms of their items, as ``ProbeSet.scored`` names them."""
+
+PAIR = "pair"
+"""Two sentences that differ in few words: the groups are ``more`` (the one that says the stereotype of the group that
+is disadvantaged, or denies it of it) and ``less``; the span of each holds the words from its first difference to its
+last (CrowS-Pairs)."""
+TRIPLE = "triple"
+"""A sentence with one word or name filled in three ways: the groups are ``stereotype``, ``anti-stereotype`` and
+``unrelated``; the span is what was filled in, the lexeme the target term (StereoSet)."""
+QUESTION = "question"
+"""A question with options: the groups are ``biased``, ``counter-biased`` and ``unknown``; the span of each variant is
+the option, and the text before it the prompt. An item for which biased cannot be told has ``first`` and ``second``
+instead (BBQ, KoBBQ)."""
+REFERENT = "referent"
+"""A sentence with a pronoun, followed by the statement of whom it refers to; each variant's span is one of the two whom
+it could be (WinoBias, Winogender)."""
+PROMPT = "prompt"
+"""The beginning of a text that a model continues; an item has one variant, of the group that it is about (BOLD)."""
+SLOT = "slot"
+"""A sentence with a slot that a model fills; an item has one variant, of the group that it is about, and its span is
+the empty place of the slot (HONEST)."""
+
+FORMS = (PAIR, TRIPLE, QUESTION, REFERENT, PROMPT, SLOT)

@@ -1,0 +1,1 @@
+"""Readers of published probe sets, in their authors' own file formats."""
