@@ -48,7 +48,7 @@ def forecast(source: Source, questions: Questions, *, device: str = "cpu", **opt
     tokens: dict[str, int] = {}
     for shard in questions.shards:
         before = backend.counted
-        shard.instrument.task(backend, shard.items)
+        shard.instrument.ask(backend, shard.items)
         tokens[shard.probe_set.name] = tokens.get(shard.probe_set.name, 0) + backend.counted - before
     speed = matrix_speed(device)
     high, low = (2.0 * parameters * sum(tokens.values()) / (speed * share) for share in EFFICIENCY)

@@ -30,6 +30,7 @@ class Row:
         valence: +1 where the lexeme speaks well of people, -1 ill, 0 where that is not said.
         value: the gap, or the mass of a frame; None where an answer is missing.
         covariate: the published figure of the lexeme, or None.
+        also: a second number of the item, for a metric that is made of two.
     """
 
     template: str
@@ -40,6 +41,7 @@ class Row:
     valence: int
     value: float | None
     covariate: float | None
+    also: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,10 @@ class Part:
         family: of the tests that are corrected together, or empty where nothing is tested.
         neutral_why: where it says more than the metric does.
         unit: of the estimate, where it is not the metric's.
+        bounds: worst cases, had the missing items answered one way or the other, where they are not those of a mean.
+        label: of a classifier, which the numbers are about, where there are several.
+        reason: why there is nothing to compute, where there are no rows.
+        warnings: why the number should not be taken for what its name says, whatever its interval.
     """
 
     metric: Metric
@@ -25,3 +29,7 @@ class Part:
     family: str = ""
     neutral_why: str = ""
     unit: str = ""
+    label: str = ""
+    reason: str = ""
+    bounds: tuple[float, float] | None = None
+    warnings: tuple[str, ...] = ()

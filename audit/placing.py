@@ -5,18 +5,33 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from operator import itemgetter
 
+from fairprint.audit.answers import RANGES, Answer, Recording
 from fairprint.audit.questions import Questions, Shard
-from fairprint.audit.recorded import RANGES, Answer, Recording
 from fairprint.probes.errors import UsageError, nearest
+from fairprint.probes.forms import PROMPT, REFERENT, SLOT
 from fairprint.probes.instruments import Instrument
 from fairprint.probes.items import Item, ProbeSet
 from fairprint.probes.labelled import IMAGES, TEXTS
-from fairprint.probes.scores import CHOICE, CORRECT, GAP_UNITS, MASS, Score
+from fairprint.probes.scores import (
+    CHOICE,
+    COMPLETION,
+    CORRECT,
+    GAP_UNITS,
+    LABEL,
+    LIKENESS,
+    MASS,
+    OUT_OF_CHOICE,
+    PICKED,
+    Score,
+)
+from fairprint.probes.tasks_continue import NOTHING
 
 NOT_RECORDED = "no recorded answer"
 """Note of a score that a file of recorded answers does not hold."""
-_OF_GROUPS = {*GAP_UNITS, CHOICE, CORRECT}
+_OF_GROUPS = {*GAP_UNITS, CHOICE, CORRECT, LIKENESS, PICKED}
 """Names of numbers that are about one group's sentence."""
+_OF_ITEMS = {OUT_OF_CHOICE}
+"""Names of numbers that are about a whole item, whichever of its sentences says which item is meant."""
 Key = tuple[str, str, str]
 """Item, group and name of a score."""
 
@@ -29,11 +44,14 @@ class _Set:
         self.items = {item.id: item for item in probe_set.items}
         self.texts: dict[str, list[Item]] = {}
         self.frames: dict[tuple[str, str], str] = {}
+        self.sentences: dict[str, list[tuple[Item, str]]] = {}
         for item in probe_set.items:
             for text in dict.fromkeys(variant.text for variant in item.variants):
                 self.texts.setdefault(text, []).append(item)
             for variant in item.variants:
                 self.frames[frame_id(item, variant.group), variant.group] = item.template
+                if variant.id:
+                    self.sentences.setdefault(variant.id, []).append((item, variant.group))
         self.templates = set(probe_set.templates)
 
     def find(self, answer: Answer) -> list[Score] | str:
@@ -42,6 +60,9 @@ class _Set:
         Several items can be worded alike; where one item has a text for several groups (the words of an association
         test), the group must be named, and the score of an answer that does not name it has none.
         """
+        if answer.sentence is not None:
+            named = self.sentences.get(answer.sentence, ())
+            return [_score(answer, i.id, i.template, i.lexeme, i.category, group) for i, group in named] or "no item"
         template = self._frame(answer)
         if template is not None:
             return [_score(answer, answer.item or "", template, "", answer.category or "", answer.group)]
@@ -49,13 +70,15 @@ class _Set:
         items = self.texts.get(answer.text or "", ()) if answer.item is None else () if item is None else (item,)
         if not items:
             return "no item"
+        if self.probe_set.scored == REFERENT and answer.name == CHOICE and item is not None:
+            return _choice(answer, item)
         found = []
         for item in items:
             groups = [v.group for v in item.variants if answer.group in ("", v.group)]
             said = [v.group for v in item.variants if v.group in groups and answer.text in (None, v.text)]
             if not said:
                 return "another sentence" if groups else "no item"
-            group = said[0] if len(said) == 1 else answer.group
+            group = said[0] if len(said) == 1 and answer.name not in _OF_ITEMS else answer.group
             found.append(_score(answer, item.id, item.template, item.lexeme, item.category, group))
             if self.probe_set.scored in (TEXTS, IMAGES) and answer.name == CHOICE:
                 right = None if answer.label is None else float(_is_called(answer.label, item.category))
@@ -86,7 +109,25 @@ def _score(answer: Answer, item: str, template: str, lexeme: str, category: str,
         name=answer.name,
         value=answer.value,
         note=answer.note,
+        text=answer.said,
     )
+
+
+def _choice(answer: Answer, item: Item) -> list[Score]:
+    """Return which of an item's variants a choice names: by its group, or by its words with or without an article."""
+    label = " ".join((answer.label or "").casefold().split()).removeprefix("the ")
+    called = [(v.group, {v.group.casefold(), v.words.casefold().removeprefix("the ")}) for v in item.variants]
+    known = bool(label) and len(called) > 1 and any(label in names for _, names in called)
+    note = answer.note or ("" if known or answer.value is None else "the answer names none of those to choose between")
+    return [
+        replace(
+            _score(answer, item.id, item.template, item.lexeme, item.category, group),
+            name=PICKED,
+            value=float(label in names) if known else None,
+            note=note,
+        )
+        for group, names in called
+    ]
 
 
 def _is_called(label: str, wanted: str) -> bool:
@@ -138,6 +179,7 @@ class Placing:
         self.asked = {p.name: {item.template for item in questions.items[p.name]} for p in questions.probe_sets}
         self.found: dict[tuple[str, str], _Found] = {}
         self.reasons: Counter[str] = Counter()
+        self.completions: Counter[str] = Counter()
         self.first: dict[str, Answer] = {}
         self.missing = 0
         self.numbered = False
@@ -151,7 +193,10 @@ class Placing:
 
     def _place(self, answer: Answer) -> None:
         if not answer.name:
-            return self._leave(answer, "generated")
+            written = self._written(answer)
+            if written is None:
+                return self._leave(answer, "generated")
+            answer = written
         sets = [found for name, found in self.sets.items() if answer.probe_set in (None, name)]
         results = {found.probe_set.name: found.find(answer) for found in sets}
         hits = {name: scores for name, scores in results.items() if not isinstance(scores, str)}
@@ -167,6 +212,17 @@ class Placing:
             self._keep(answer, name, scores)
         return None
 
+    def _written(self, answer: Answer) -> Answer | None:
+        """Return a text that was generated for an item as a completion, where it is of a set that has text written."""
+        sets = [found for name, found in self.sets.items() if answer.probe_set in (None, name)]
+        if not any(found.probe_set.scored in (PROMPT, SLOT) and answer.item in found.items for found in sets):
+            return None
+        number = self.completions[answer.item or ""]
+        self.completions[answer.item or ""] += 1
+        said = answer.text or ""
+        value, note = (1.0, answer.note) if said.strip() else (None, answer.note or NOTHING)
+        return replace(answer, name=f"{COMPLETION}:{number}", value=value, note=note, text=None, said=said)
+
     def _keep(self, answer: Answer, probe_set: str, scores: Sequence[Score]) -> None:
         meant = [i.name for i in self.questions.instruments[probe_set] if answer.instrument in (None, i.name)]
         if not meant:
@@ -180,7 +236,8 @@ class Placing:
                 self.recording.fail(answer.line, f"'group' is missing: a {score.name} is that of one group")
             if score.name == CHOICE and answer.label is not None:
                 self.numbered = True
-            if score.name == CORRECT and answer.name == CHOICE and answer.label is None and answer.value is not None:
+            by_number = answer.name == CHOICE and answer.label is None and answer.value is not None
+            if score.name in (CORRECT, PICKED) and by_number:
                 self.recording.fail(answer.line, "this choice is a number; which label of the set it is must be said")
             before = found.add(answer, score)
             if before is not None:
@@ -194,7 +251,7 @@ class Placing:
         of = f"'{score.item}'" + (f" and group '{score.group}'" if score.group else "")
         self.recording.fail(
             now.line,
-            f"the {score.name} of {of} is {score.value} here and {kept.value} in line {before.line}",
+            f"the {score.name} of {of} is {score.value} here and {kept.value} {before.where}",
             f"the file holds {len(runs)} runs; keep the rows of one" if len(runs) > 1 else None,
         )
 
@@ -229,12 +286,13 @@ class Placing:
             told = ", ".join(f"{number} {label}" for label, number in self.recording.labels.items())
             yield f"{self.recording.name}: labels were numbered in alphabetical order: {told}"
         if self.missing:
-            yield f"{self.recording.name}: answers that are not there and count as missing: {self.missing:,}"
+            told = f"{self.recording.name}: answers that are not there and count as missing: {self.missing:,}"
+            yield told + (f"; {self.recording.where_missing}" if self.recording.where_missing else "")
 
     def _left(self) -> Iterator[str]:
         for reason, rows in self.reasons.items():
             of = f"{rows:,} of {len(self.recording.answers):,}"
-            yield f"{_REASONS[reason]}: {of}, the first in line {self.first[reason].line}"
+            yield f"{_REASONS[reason]}: {of}, the first {self.first[reason].where}"
 
 
 class _Names:
@@ -251,6 +309,8 @@ class _Names:
     def expected(self, items: Sequence[Item]) -> Iterator[Score]:
         """Yield each score that items should have, without its value."""
         framed: dict[Key, Score] = {}
+        # how many texts were written for one item says nothing of the others
+        names = [name for name in self.of_variants if name.partition(":")[0] not in (COMPLETION, LABEL)]
         for item in items:
             empty = Score(
                 item=item.id,
@@ -262,7 +322,7 @@ class _Names:
                 value=None,
                 note=NOT_RECORDED,
             )
-            wanted = [(variant.group, name) for variant in item.variants for name in self.of_variants]
+            wanted = [(variant.group, name) for variant in item.variants for name in names]
             for group, name in [*wanted, *(("", name) for name in self.of_items)]:
                 yield replace(empty, group=group, name=name)
             for name, group in self.of_frames:

@@ -159,5 +159,13 @@ def _suitable(probe_set: ProbeSet, instruments: Sequence[str], ability: Ability 
 def _meant(probe_set: ProbeSet) -> str:
     """Say which models a set is for."""
     suitable = find_instruments(tuple(INSTRUMENTS), probe_set.scored)
-    needed = (" or ".join(i.kinds) if i.kinds else f"that answers '{i.needs}'" for i in suitable)
-    return f"it is for models of the kind {' or '.join(dict.fromkeys(needed))}"
+    kinds = dict.fromkeys(kind for i in suitable for kind in i.kinds or ())
+    needs = dict.fromkeys(f"models that answer '{i.needs}'{_of_what(i)}" for i in suitable if i.kinds is None)
+    return "it is for " + " or ".join(([f"models of the kind {' or '.join(kinds)}"] if kinds else []) + list(needs))
+
+
+def _of_what(instrument: Instrument) -> str:
+    """Say which likelihood is needed: encoder-decoder models answer that of a target, and the others no such one."""
+    if instrument.needs != "likelihood":
+        return ""
+    return " of the target of a source" if instrument.gives_source else " of a text without a source"

@@ -18,61 +18,22 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fairprint.audit.answers import RANGES, Answer, RecordedModel, Recording
+from fairprint.audit.recorded_formats import read_bbq, read_kobbq
+from fairprint.audit.recorded_stereoset import read_predictions
 from fairprint.probes.errors import UsageError, nearest
-from fairprint.probes.scores import (
-    CHOICE,
-    COMPLETION,
-    CORRECT,
-    COSINE,
-    LABEL,
-    LIKENESS,
-    LOGPROB,
-    MASS,
-    OUT_OF_CHOICE,
-    PICKED,
-    PROBABILITY,
-)
+from fairprint.probes.scores import CHOICE, LOGPROB
 
-RANGES = {
-    LOGPROB: (-math.inf, 0.0),
-    MASS: (0.0, 1.0),
-    PROBABILITY: (0.0, 1.0),
-    CHOICE: (0.0, math.inf),
-    CORRECT: (0.0, 1.0),
-    COSINE: (-1.0, 1.0),
-    LIKENESS: (-math.inf, math.inf),
-    PICKED: (0.0, 1.0),
-    OUT_OF_CHOICE: (0.0, 1.0),
-    COMPLETION: (0.0, 1.0),
-    LABEL: (0.0, 1.0),
-}
-"""Between what the numbers of each name lie; one outside was computed or named in another way."""
 _ROUNDING = 1e-3
 """How far sums of rounded numbers may leave their range."""
 _LONGEST_SHOWN = 80
 _MOST_LABELS = 10**9
-
-
-class RecordedModel(BaseModel):
-    """What a file says of the model that gave the answers; nothing of it can be checked."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-
-    name: str | None = None
-    revision: str | None = None
-    sha256: str | None = None
-    model_type: str | None = None
-    kind: str | None = None
-    architecture: str | None = None
-    weights: str | None = None
-    dtype: str | None = None
-    parameters: PositiveInt | None = None
 
 
 class RecordedRow(BaseModel):
@@ -105,6 +66,7 @@ class RecordedRow(BaseModel):
     template: str | None = Field(default=None, description="of a number about a sentence frame")
     lexeme: str | None = None
     category: str | None = None
+    said: str | None = Field(default=None, description="what the model wrote, where `value` is about that")
     scored: Any = Field(default=None, description="characters that were scored; not read")
     model: str | RecordedModel | None = Field(default=None, description="the model that answered")
 
@@ -112,90 +74,28 @@ class RecordedRow(BaseModel):
 _SAY_WHAT_WAS_ASKED = ("probe_set", "instrument", "run")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One recorded answer.
-
-    Attributes:
-        line: where it stands, counted from 1.
-        item: id, or None where ``text`` says which sentence was asked.
-        text: the sentence that was asked, or None.
-        group: id, or empty.
-        name: what the number is; empty for a text that was generated.
-        value: the number, or None with the reason in ``note``.
-        label: the label that was chosen, where it is a word.
-        template, lexeme, category: as the row says, or None.
-    """
-
-    line: int
-    probe_set: str | None
-    instrument: str | None
-    run: str | None
-    item: str | None
-    text: str | None
-    group: str
-    template: str | None
-    lexeme: str | None
-    category: str | None
-    name: str
-    value: float | None
-    label: str | None
-    note: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
-    """The answers of one file.
-
-    Attributes:
-        file: path as it was given, for messages.
-        name: its last part, for records.
-        model: what the file says of the model.
-        labels: how labels are numbered where they are words.
-        notes: what was not read.
-    """
-
-    file: str
-    name: str
-    sha256: str
-    model: RecordedModel
-    answers: tuple[Answer, ...]
-    labels: Mapping[str, int]
-    notes: tuple[str, ...]
-
-    def named(self, key: str) -> tuple[str, ...]:
-        """Return the probe sets, instruments or runs that the answers name, in the order of the file."""
-        return tuple(dict.fromkeys(name for answer in self.answers if (name := getattr(answer, key)) is not None))
-
-    def instruments(self, probe_set: str) -> tuple[str, ...]:
-        """Return the instruments that the answers to a set name, in the order of the file."""
-        named = (a.instrument for a in self.answers if a.probe_set in (None, probe_set))
-        return tuple(dict.fromkeys(name for name in named if name is not None))
-
-    def fail(self, line: int, message: str, hint: str | None = None) -> NoReturn:
-        """Raise a UsageError that names file and line."""
-        _fail(self.file, line, message, hint)
-
-
 def read_recording(file: str, form: str) -> Recording:
     """Read a file of recorded answers.
 
     Args:
         file: its path.
-        form: a key of ``READERS``.
+        form: a key of ``READERS``, or one of ``COLUMN_READERS`` with ``/COLUMN`` where the file has several columns.
 
     Raises:
         UsageError: there is no such file or format, or a line cannot be used; the message names it.
     """
-    if form not in READERS:
+    known = (*READERS, *COLUMN_READERS)
+    name, _, column = form.partition("/")
+    if name not in known or (column and name not in COLUMN_READERS):
+        shown = form if name in known else name
         raise UsageError(
-            f"no format '{form}' of recorded answers.{nearest(form, READERS)}", hint=f"formats: {', '.join(READERS)}"
+            f"no format '{shown}' of recorded answers.{nearest(shown, known)}", hint=f"formats: {', '.join(known)}"
         )
     try:
         content = Path(file).read_bytes()
     except (OSError, ValueError) as error:
         raise UsageError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    read = READERS[form](file, content)
+    read = COLUMN_READERS[name](file, content, column) if name in COLUMN_READERS else READERS[name](file, content)
     if not read.answers:
         raise UsageError(f"{file} holds no answer", hint="fairprint probes schema --recorded shows the format")
     return read
@@ -244,8 +144,14 @@ def _read_rows(file: str, content: bytes) -> Recording:
     )
 
 
-READERS: dict[str, Callable[[str, bytes], Recording]] = {"rows": _read_rows}
+READERS: dict[str, Callable[[str, bytes], Recording]] = {
+    "rows": _read_rows,
+    "stereoset": read_predictions,
+    "kobbq": read_kobbq,
+}
 """By the name of each format, the function that reads a file's bytes; the first argument is the path, for messages."""
+COLUMN_READERS: dict[str, Callable[[str, bytes, str], Recording]] = {"bbq": read_bbq}
+"""The same for formats that have a column of answers for each model or way of asking; the last argument says which."""
 
 
 def _object(file: str, number: int, line: bytes) -> dict[str, Any]:
@@ -311,6 +217,7 @@ def _answer(file: str, number: int, row: RecordedRow, above: Mapping[str, str | 
         value=value,
         label=row.choice if isinstance(row.choice, str) else None,
         note=row.note or ("" if given or key is None else "recorded without an answer"),
+        said=row.said or "",
     )
 
 
@@ -352,7 +259,7 @@ def _can_be_written(data: dict[str, Any]) -> bool:
     return True
 
 
-def _fail(file: str, line: int, message: str, hint: str | None = None) -> NoReturn:
+def _fail(file: str, line: int | str, message: str, hint: str | None = None) -> NoReturn:
     raise UsageError(f"{file}:{line}: {message}", hint=hint)
 
 

@@ -13,7 +13,7 @@ from fairprint.probes.errors import StoreError, UsageError
 
 
 def rows_of(folder: RunFolder) -> Iterator[str]:
-    """Yield the lines of a run: run, probe set, instrument, item, group, sentence, what is scored, score, note."""
+    """Yield the lines of a run: what was asked of which item and group, the sentence, the score, its note and text."""
     texts = {name: {(row.item, row.group): row for row in folder.read_items(name)} for name in folder.item_sets()}
     for shard in folder.shard_names():
         probe_set, instrument, _ = shard.rsplit(".", 2)
@@ -33,6 +33,7 @@ def rows_of(folder: RunFolder) -> Iterator[str]:
                 "name": score.name,
                 "value": score.value,
                 "note": score.note,
+                **({"said": score.text} if score.text else {}),
             }
             yield json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
 

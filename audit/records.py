@@ -127,7 +127,8 @@ class Estimate(Record):
         missing: items without an answer, not counted in ``items``.
         bound_low, bound_high: worst cases, had the missing items answered one way or the other (bounded metrics).
         units: number of units of each random factor.
-        design_effect: variance of the estimate over its variance had the template x lexeme cells been independent.
+        design_effect: variance of the estimate over its variance had the template x lexeme cells been independent, or
+            where no lexemes are told apart, the items.
         detectable: smallest distance from neutral found with 80 % power at 5 %.
         standard_error, degrees_of_freedom: on ``scale``.
         estimand: what the interval speaks of, in words.
@@ -327,6 +328,7 @@ class Plan(Record):
     probe_hashes: dict[str, str]
     environment: Environment
     options: Options
+    scorers: tuple[ModelInfo, ...] = Field(default=(), description="what judged the texts that the model wrote")
 
 
 class RunRecord(Record):

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from fairprint.audit.answers import Recording
 from fairprint.audit.models import Opened
 from fairprint.audit.placing import Placing
 from fairprint.audit.questions import Questions, Shard, prepare
-from fairprint.audit.recorded import Recording
 from fairprint.audit.records import ModelInfo
 from fairprint.probes.catalog import own_names
 from fairprint.probes.errors import UsageError, nearest
 from fairprint.probes.instruments import INSTRUMENTS
 from fairprint.probes.items import ProbeSet
 from fairprint.probes.requests import REQUEST_NAMES, Backend
-from fairprint.probes.scores import CHOICE, CORRECT, COSINE, PROBABILITY, Score
+from fairprint.probes.scores import CHOICE, COMPLETION, CORRECT, COSINE, PROBABILITY, Score
 
 COST_NOT_KNOWN = (
     "the answers were recorded before and replayed: energy and emissions are those of the replay, and what it cost to "
@@ -25,8 +25,10 @@ _GIVEN_BY = {
     PROBABILITY: ("classify",),
     CHOICE: ("classify",),
     CORRECT: ("classify",),
+    COMPLETION: ("generate",),
+    "": ("generate",),
 }
-"""Which request gives numbers of a name, where it is not one for log-probabilities."""
+"""Which request gives numbers of a name (of texts that were generated: none), if not one for log-probabilities."""
 
 
 class Replay(Backend):
@@ -36,10 +38,13 @@ class Replay(Backend):
         name: of the file.
         scores: by the name of the shard.
         notes: what a reader must know.
+        model_name: of the model that gave the answers, as the file says, or None; after it in brackets how it was
+            asked, where the file tells several ways apart.
     """
 
-    def __init__(self, name: str, scores: dict[str, list[Score]], notes: Sequence[str]) -> None:
+    def __init__(self, name: str, scores: dict[str, list[Score]], notes: Sequence[str], model_name: str | None) -> None:
         self.name = name
+        self.model_name = model_name
         self._scores = scores
         self._notes = tuple(notes)
 
@@ -120,7 +125,9 @@ def open_recording(recording: Recording, questions: Questions) -> Opened:
     """
     placing = Placing(recording, questions)
     scores = {shard.name: placing.scores(shard) for shard in questions.shards}
-    backend = Replay(recording.name, scores, [COST_NOT_KNOWN, *placing.notes(), *recording.notes])
+    name = recording.model.name
+    called = f"{name} ({recording.asked})" if name and recording.asked else name
+    backend = Replay(recording.name, scores, [COST_NOT_KNOWN, *placing.notes(), *recording.notes], called)
     return Opened(backend=backend, info=_info(recording))
 
 

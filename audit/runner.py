@@ -6,13 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fairprint.audit.answers import Recording
 from fairprint.audit.carbon import resolve_grid
 from fairprint.audit.models import Opened, kind_of, kind_of_object, open_model, open_object
 from fairprint.audit.questions import Questions, prepare
-from fairprint.audit.recorded import Recording, read_recording
+from fairprint.audit.recorded import read_recording
 from fairprint.audit.recording import check_recording, write_recording
 from fairprint.audit.records import RunRecord
 from fairprint.audit.replay import open_recording, recorded_questions
+from fairprint.audit.scorers import Wanted, find_scorers
 from fairprint.audit.sources import Source, check_device, check_dtype, find_model, languages_of, target_language
 from fairprint.audit.store import Store
 from fairprint.audit.work import Progress, Work
@@ -39,6 +41,8 @@ def audit(
     keep_finished: bool = False,
     batch_size: int | None = None,
     server_limits: Mapping[str, float] | None = None,
+    scorer: Any = None,
+    lexicon: str | Path | None = None,
     record: str | Path | None = None,
     trust_remote_code: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -64,6 +68,8 @@ def audit(
             when one call audits several models.
         batch_size: rows of a batch at the most; of a server, requests under way at once.
         server_limits: of a server, such as ``{"requests_per_s": 2}``: the fields of ``Limits``.
+        scorer: a text classifier that judges what the model writes, as ``MODEL`` or ``MODEL#LABEL``, or a pipeline.
+        lexicon: a file of words that what the model writes is searched for (``fairprint.probes.lexicons``).
         record: also write the answers to this new file, which ``recorded:FILE`` replays.
         trust_remote_code: run code that comes with the model.
         on_progress: called as the run goes on.
@@ -85,29 +91,43 @@ def audit(
     if source is not None:
         options |= {"device": check_device(device), "dtype": check_dtype(dtype), "trust_remote_code": trust_remote_code}
     target = _server(source, options | {"seed": seed} | dict(server_limits or {})) or source or model
-    if recording is not None:
-        questions = recorded_questions(recording, probes, instruments=instruments, limit=limit)
-    else:
-        ability = _ability(target, trust_remote_code)
-        with _explained(target):
-            questions = prepare(probes, languages=languages, instruments=instruments, ability=ability, limit=limit)
+    asked = {"instruments": instruments, "limit": limit}
+    questions = _questions(target, recording, probes, languages, trust_remote_code, asked)
+    wanted = find_scorers(scorer, lexicon, questions, trust_remote_code=trust_remote_code)
     grid = resolve_grid(country_iso_code)
     runs = Store(Path(store))
     if record is not None:
         check_recording(Path(record))
     if resume and keep_finished and source is not None:
-        done = _finished(runs, source.name, questions)
+        done = _finished(runs, source.name, questions, wanted)
         if done is not None and (recording is None or recording.sha256 == done.plan.model.sha256):
             return _recorded(done, runs, record)
     load = partial(_open, target, tokenizer, recording, questions, options)
     notes = (f"all of our own probe sets in these languages: {how}",) if how and recording is None else ()
-    work = Work(questions, runs, grid, pue, seed, resume, trust_remote_code, on_progress, notes)
+    load_scorers = partial(wanted.load, device, trust_remote_code=trust_remote_code)
+    work = Work(questions, runs, grid, pue, seed, resume, trust_remote_code, on_progress, notes, load_scorers)
     return _recorded(work.run(load), runs, record)
 
 
 def _server(source: Source | None, options: dict[str, Any]) -> Opened | None:
     """Open a model behind a server before anything is planned: only its own answers show what it can be asked."""
     return None if source is None or source.endpoint is None else open_model(source, **options)
+
+
+def _questions(
+    target: Any,
+    recording: Recording | None,
+    probes: Sequence[str | ProbeSet] | None,
+    languages: Sequence[str],
+    trust_remote_code: bool,
+    asked: dict[str, Any],
+) -> Questions:
+    """Return what is asked of a model, or was asked of one whose answers were recorded."""
+    if recording is not None:
+        return recorded_questions(recording, probes, **asked)
+    ability = _ability(target, trust_remote_code)
+    with _explained(target):
+        return prepare(probes, languages=languages, ability=ability, **asked)
 
 
 def _ability(target: Any, trust_remote_code: bool) -> Ability:
@@ -163,12 +183,14 @@ def check_models(models: Sequence[str]) -> None:
             raise UsageError(f"the model {model} was given twice")
 
 
-def _finished(store: Store, name: str, questions: Questions) -> RunRecord | None:
-    """Return the newest run of a model if it is finished and asked the same questions."""
+def _finished(store: Store, name: str, questions: Questions, scorers: Wanted) -> RunRecord | None:
+    """Return the newest run of a model if it is finished, asked the same questions and judged by the same scorers."""
     runs = [run for run in store.runs() if run.plan().model.name == name]
     if not runs or not runs[-1].finished:
         return None
     plan = runs[-1].plan()
+    if not scorers.made(plan.scorers):
+        return None
     asked = (plan.probe_hashes, plan.options.limit, plan.options.instruments)
     wanted = ({p.name: p.sha256 for p in questions.probe_sets}, questions.limit, questions.instrument_names)
     return runs[-1].record() if asked == wanted else None

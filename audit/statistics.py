@@ -44,11 +44,15 @@ def _expit(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
+BALANCE = "logit of (1 + s) / 2"
+"""Scale of a balance s between two sides, from -1 to 1, such as s_DIS of BBQ: (1 + s) / 2 is the share of the first."""
+
 SCALES = {
     scale.name: scale
     for scale in (
         Scale("identity", lambda x: x, lambda x: x),
         Scale("logit", lambda x: np.log(x) - np.log1p(-x), _expit),
+        Scale(BALANCE, lambda x: np.log1p(x) - np.log1p(-x), lambda x: 2 * _expit(x) - 1),
         Scale("fisher z", np.arctanh, math.tanh),
         # of a difference of two means over the spread of both, whose half is nearly a correlation with the set
         Scale("fisher z of d/2", lambda x: np.arctanh(x / 2), lambda x: 2 * math.tanh(x)),
@@ -85,7 +89,12 @@ class Factors:
         )
 
     def codes(self, factor: str) -> Codes:
-        """Return the unit of each item for ``template``, ``lexeme`` or their ``cell``."""
+        """Return the unit of each item for ``template``, ``lexeme`` or their ``cell``.
+
+        Where no lexemes are told apart, each item is a cell of its own.
+        """
+        if factor == "cell" and len(self.names["lexeme"]) == 1:
+            return np.arange(len(self.template), dtype=np.intp)
         if factor == "cell":
             cells: Codes = np.unique(self.template * len(self.names["lexeme"]) + self.lexeme, return_inverse=True)[1]
             return cells
@@ -101,7 +110,8 @@ class Interval:
         low, high: 95 % confidence interval for units of the kind.
         p_value: two-sided, of the neutral value, from the statistic that gives the interval.
         standard_error, degrees_of_freedom: on ``scale``.
-        design_effect: variance over the variance if all template x lexeme cells were independent.
+        design_effect: variance over the variance if all template x lexeme cells were independent; where no lexemes are
+            told apart, if all items were.
         detectable: smallest distance from neutral that is found with 80 % power at 5 %.
         extremes: (factor, unit, value without it), lowest and highest.
     """
@@ -189,8 +199,13 @@ def _exactly_summable(columns: Array) -> Array:
 def _jackknife_weights(estimator: Weighted, factors: Factors) -> dict[str, Array]:
     items = len(factors.template)
     replicates = {"all": estimator(np.ones((1, items)))}
+    done: dict[bytes, str] = {}
     for factor in _needed(factors):
         codes = factors.codes(factor)
+        same = done.setdefault(codes.tobytes(), factor)
+        if same != factor:  # as where each item has a template of its own
+            replicates[factor] = replicates[same]
+            continue
         units = int(codes.max()) + 1
         parts = []
         for start in range(0, units, 256):
@@ -218,13 +233,18 @@ def interval(
     Args:
         replicates: from ``jackknife``.
         factors: the units of the items.
-        scale: a name in ``SCALES``; ``logit`` is for shares.
+        scale: a name in ``SCALES``; ``logit`` is for shares, ``BALANCE`` for a balance of two.
         neutral: the value without bias, or None.
         items: how many items the estimate is made of.
     """
     value = float(replicates["all"][0])
     if math.isnan(value):
         return Interval(value=None, reason="it has no value here: too few answers, or all the same")
+    if scale == BALANCE:
+        shares = {factor: (1 + found) / 2 for factor, found in replicates.items()}
+        middle = None if neutral is None else (1 + neutral) / 2
+        share = interval(shares, factors, scale="logit", neutral=middle, items=items)
+        return replace(_balance(share, value), extremes=_extremes(replicates, factors))
     if not factors.random:
         return Interval(value=value, reason="a single unit: nothing to estimate a variance from")
     found = _known_interval(value, replicates, factors, scale, neutral, items)
@@ -232,6 +252,17 @@ def interval(
         found,
         units={factor: len(factors.names[factor]) for factor in factors.random},
         extremes=_extremes(replicates, factors),
+    )
+
+
+def _balance(share: Interval, value: float) -> Interval:
+    """Turn the interval of a share into that of the balance 2 * share - 1; errors stay those of the logit."""
+    return replace(
+        share,
+        value=value,
+        low=None if share.low is None else min(value, 2 * share.low - 1),
+        high=None if share.high is None else max(value, 2 * share.high - 1),
+        detectable=None if share.detectable is None else 2 * share.detectable,
     )
 
 

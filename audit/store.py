@@ -47,6 +47,8 @@ class ItemRow:
         item: id of the item.
         group: id of the group that the sentence is about.
         start, end: the characters that are scored.
+        directions, valence, covariate, word, answer, condition, flags: as in ``Item``, so that a run can be evaluated
+            again when the probe file is gone; lists are joined by blanks. Runs of older versions lack them.
     """
 
     item: str
@@ -57,6 +59,13 @@ class ItemRow:
     text: str
     start: int
     end: int
+    directions: str = ""
+    valence: int = 0
+    covariate: float | None = None
+    word: str = ""
+    answer: str = ""
+    condition: str = ""
+    flags: str = ""
 
 
 class RunFolder:
@@ -118,6 +127,13 @@ class RunFolder:
                     text=variant.text,
                     start=variant.span[0],
                     end=variant.span[1],
+                    directions=" ".join(map(str, item.directions)),
+                    valence=item.valence,
+                    covariate=item.covariate,
+                    word=item.word,
+                    answer=item.answer,
+                    condition=item.condition,
+                    flags=" ".join(item.flags),
                 )
                 for item in items
                 for variant in item.variants

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from fairprint.audit.agreement import agreement
 from fairprint.audit.association import association_tests
+from fairprint.audit.beside import with_published
 from fairprint.audit.carbon import combine, measure
+from fairprint.audit.continuation_metrics import written
 from fairprint.audit.evaluate import evaluate, highlights
 from fairprint.audit.labelled_metrics import unanswered
 from fairprint.audit.models import Opened
@@ -26,6 +29,7 @@ from fairprint.audit.records import (
     SignificanceTest,
 )
 from fairprint.audit.replay import Replay
+from fairprint.audit.scorers import Scorers
 from fairprint.audit.store import RunFolder, Store, plan_differences
 from fairprint.probes.errors import RefusalError, ResumeError
 from fairprint.probes.items import Item, ProbeSet, distinct_texts
@@ -66,6 +70,7 @@ class Work:
     trust_remote_code: bool
     on_progress: Callable[[Progress], None]
     notes: tuple[str, ...]
+    load_scorers: Callable[[], Scorers] = Scorers
 
     def run(self, load: Callable[[], Opened]) -> RunRecord:
         """Load, ask, evaluate and store. The meter runs from before the load to after the evaluation."""
@@ -77,14 +82,15 @@ class Work:
                 self.on_progress(Progress(stage="loading the model"))
                 opened = load()
                 self._check_answers(opened)
-                plan = self._plan(opened)
+                scorers = self.load_scorers()
+                plan = self._plan(opened, scorers)
                 folder = self._folder(plan, opened, started)
                 lock.enter_context(folder.lock())
                 number = folder.begin_segment(_told(started))
                 segment.callback(lambda: folder.end_segment(number, meter.footprint))
-                self._ask(folder, opened)
+                self._ask(folder, opened, scorers)
                 self.on_progress(Progress(stage="computing intervals"))
-                results = self._evaluate(folder)
+                results = self._evaluate(folder, opened, scorers)
             record = self._record(folder, plan, opened, started, results)
             folder.write_record(record)
         return record
@@ -124,7 +130,7 @@ class Work:
                     + ", ".join(opened.backend.answers())
                 )
 
-    def _plan(self, opened: Opened) -> Plan:
+    def _plan(self, opened: Opened, scorers: Scorers) -> Plan:
         backend: Any = opened.backend
         return Plan(
             model=opened.info,
@@ -140,6 +146,7 @@ class Work:
                 instruments=self.questions.instrument_names,
                 trust_remote_code=self.trust_remote_code,
             ),
+            scorers=scorers.infos,
         )
 
     def _folder(self, plan: Plan, opened: Opened, started: datetime) -> RunFolder:
@@ -154,37 +161,52 @@ class Work:
             )
         return folder
 
-    def _ask(self, folder: RunFolder, opened: Opened) -> None:
+    def _ask(self, folder: RunFolder, opened: Opened, scorers: Scorers) -> None:
         total = sum(len(shard.items) for shard in self.questions.shards)
         done = asked = 0
         for shard in self.questions.shards:
             if not folder.has_shard(shard.name):
                 self.on_progress(Progress(stage=f"asking {shard.probe_set.name}", done=done, asked=asked, total=total))
                 folder.write_items(shard.probe_set.name, self.questions.items[shard.probe_set.name])
-                folder.write_shard(shard.name, _answered(opened.backend, shard))
+                scores = _answered(opened.backend, shard, self.seed)
+                folder.write_shard(shard.name, scorers.labelled(shard, scores))
                 asked += len(shard.items)
             done += len(shard.items)
         self.on_progress(Progress(stage="asked", done=done, asked=asked, total=total))
 
-    def _evaluate(self, folder: RunFolder) -> Results:
+    def _evaluate(self, folder: RunFolder, opened: Opened, scorers: Scorers) -> Results:
         """Read the scores back from the store, so that a resumed run sees exactly what an uninterrupted one sees."""
         found = Results()
         for p in self.questions.probe_sets:
+            given: dict[str, list[Score]] = {}
             for instrument in self.questions.instruments[p.name]:
                 parts = [s for s in self.questions.shards if s.probe_set is p and s.instrument is instrument]
                 scores = [score for shard in parts for score in folder.read_shard(shard.name)]
+                given[instrument.name] = scores
                 items = self.questions.items[p.name]
                 found.estimates += evaluate(p, items, scores, instrument.name)
-                found.notes += unanswered(p, items, scores)
+                found.estimates += scorers.flips(p, instrument.name)
+                found.notes += (*unanswered(p, items, scores), *written(p, scores, instrument.name))
                 found.tests += association_tests(p, items, scores, instrument.name, self.seed)
                 if instrument is self.questions.instruments[p.name][0]:
                     found.highlights += highlights(p, items, scores)
+            found.estimates += agreement(p, self.questions.items[p.name], given)
+        found.notes += scorers.notes(self.questions.probe_sets)
+        replayed = isinstance(opened.backend, Replay)
+        found.estimates = with_published(
+            found.estimates,
+            opened.backend.model_name if isinstance(opened.backend, Replay) else opened.info.name,
+            {name: len(items) for name, items in self.questions.items.items()},
+            certain=opened.info.revision is not None and not replayed,
+        )
         return found
 
 
-def _answered(backend: Backend, shard: Shard) -> list[Score]:
+def _answered(backend: Backend, shard: Shard, seed: int) -> list[Score]:
     """Return the scores of a shard: what was recorded before, or what the model answers now."""
-    return backend.scores(shard) if isinstance(backend, Replay) else shard.instrument.task(backend, shard.items)
+    if isinstance(backend, Replay):
+        return backend.scores(shard)
+    return shard.instrument.ask(backend, shard.items, seed=seed)
 
 
 def _warned(footprint: Footprint, backend: Backend) -> Footprint:

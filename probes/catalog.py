@@ -11,6 +11,14 @@ from fairprint.probes.files import load_probe_file
 from fairprint.probes.items import ProbeSet
 from fairprint.probes.labelled import load_labelled
 from fairprint.probes.notations import NOTATIONS
+from fairprint.probes.readers.bbq import load_bbq
+from fairprint.probes.readers.bold import load_bold
+from fairprint.probes.readers.crows_pairs import load_crows_pairs
+from fairprint.probes.readers.honest import load_honest
+from fairprint.probes.readers.kobbq import load_kobbq
+from fairprint.probes.readers.stereoset import load_stereoset
+from fairprint.probes.readers.winobias import load_winobias
+from fairprint.probes.readers.winogender import load_winogender
 
 _DATA = resources.files("fairprint.probes") / "data"
 
@@ -89,5 +97,33 @@ class Reader:
 
 READERS: dict[str, Reader] = {
     "labelled": Reader(load=load_labelled, reads="a CSV file of labelled texts or images"),
+    "crows-pairs": Reader(load=load_crows_pairs, reads="the CSV file of CrowS-Pairs (Nangia et al. 2020)"),
+    "stereoset": Reader(
+        load=load_stereoset,
+        reads="the JSON file of StereoSet, or a list of its intrasentence entries (Nadeem et al. 2021)",
+    ),
+    "winobias": Reader(
+        load=load_winobias,
+        reads="the folder of WinoBias, or one of its files with the lists of occupations beside it (Zhao et al. 2018)",
+        folders=True,
+    ),
+    "winogender": Reader(
+        load=load_winogender,
+        reads="the folder of the Winogender schemas, or all_sentences.tsv with occupations-stats.tsv beside it "
+        "(Rudinger et al. 2018)",
+        folders=True,
+    ),
+    "bbq": Reader(
+        load=load_bbq,
+        reads="a JSON Lines file of BBQ, with or without answers of models (Parrish et al. 2022)",
+    ),
+    "kobbq": Reader(load=load_kobbq, reads="the TSV file of KoBBQ's test samples, in Korean (Jin et al. 2024)"),
+    "bold": Reader(
+        load=load_bold,
+        reads="the folder of BOLD, or one of its files of prompts; human continuations from the folder 'wikipedia' "
+        "beside it (Dhamala et al. 2021)",
+        folders=True,
+    ),
+    "honest": Reader(load=load_honest, reads="a TSV file of templates of HONEST (Nozza, Bianchi & Hovy 2021)"),
 }
 """The reader of each format that is given as ``FORMAT:PATH``."""

@@ -82,10 +82,11 @@ class Item:
         source: what each variant is a translation of, or None.
         languages: of source and variants, where there is a source.
         stem: of a multiple-choice question, what is asked, without the options and the cue for an answer (such as
-            ``Answer:``), which stands between it and the scored words of each variant.
+            ``Answer:``), which stands between it and the scored words of each variant; of a StereoSet item its context.
         answer: id of the group whose variant is the right answer, or empty.
         condition: under which of its set's conditions the item is asked, such as ``ambiguous``, or empty.
         flags: names of the rules of item quality that the item breaks (``ProbeSet.quality``).
+        baseline: of a prompt, how the people who wrote it went on, or empty.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Item:
     answer: str = ""
     condition: str = ""
     flags: tuple[str, ...] = ()
+    baseline: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,12 +26,16 @@ class LikelihoodRequest:
             None where it is none, or where the source says itself what is to be done with it.
         prefix: what stands before it and is not scored.
         spans: character ranges of ``text``, each scored apart; None scores the whole text as one span.
-        beside: another text, for ``tokens``.
+        beside: another text after the same prefix, for ``tokens``.
+        beside_first: whether that one stands first in the comparison, which decides between blocks of equal length.
         tokens: ``all`` of the span; or only those that are ``shared`` with the text ``beside`` or ``differing`` from it
-            (blocks that ``difflib.SequenceMatcher`` finds equal in the token ids, special tokens left out).
+            (blocks that ``difflib.SequenceMatcher`` finds equal in the token ids; special tokens are compared, since
+            they lengthen the blocks at both ends, and never scored).
         masking: how a masked model is asked for a token: with it ``alone`` masked; with it and all later tokens of its
             ``word``; with the text up to it and one mask in the place of it and all later tokens of its span
             (``first``); or with ``none`` masked. Other models take ``alone``, which masks nothing in them.
+        start_for: which tokens of a causal model have its start token before them: ``all``, or the ``first`` alone,
+            which the others then follow as if nothing stood before it.
     """
 
     text: str
@@ -40,8 +44,10 @@ class LikelihoodRequest:
     prefix: str = ""
     spans: tuple[tuple[int, int], ...] | None = None
     beside: str | None = None
+    beside_first: bool = False
     tokens: Literal["all", "shared", "differing"] = "all"
     masking: Literal["alone", "word", "first", "none"] = "alone"
+    start_for: Literal["all", "first"] = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +98,8 @@ class FillResponse:
     Attributes:
         scores: in the order of the candidates.
         mass: sum of the candidates' own probabilities at the slot, 0 to 1, or None where a candidate has no score.
-        words: the most probable words, best first, with ``scores`` in their order, where the request has a ``top``.
+        words: the most probable words, best first, with ``scores`` in their order, where the request has a ``top``;
+            empty where the slot cannot be asked about, which one score then says.
     """
 
     scores: tuple[SpanScore, ...]
@@ -190,10 +197,12 @@ class Backend:
         name: how the model is called in messages.
         takes_source: whether a likelihood is that of a target, given its source; such a backend scores no text without
             one, and the others score none with one.
+        masks: whether it is asked for a token by masking, so that a likelihood is a pseudo-log-likelihood.
     """
 
     name: str = "this model"
     takes_source: bool = False
+    masks: bool = False
 
     def answers(self) -> tuple[str, ...]:
         """Names of the requests that this backend answers."""

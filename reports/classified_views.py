@@ -17,7 +17,7 @@ MOST_DRAWN = 40
 """Rows of a figure."""
 _AXES = {
     classified.PROBABILITY: "change of the probability",
-    classified.DIFFERENCE: "difference of the shares of right answers",
+    classified.DIFFERENCE: "difference of the shares of right answers, in points",
 }
 
 
@@ -34,9 +34,13 @@ def compared(estimates: Sequence[Estimate], head: Estimate) -> list[Estimate]:
 def sentences(estimates: Sequence[Estimate], probe: ProbeInfo, head: Estimate) -> list[Markup]:
     """Say how often the model is right, which comparisons show a difference, and which do not."""
     said = [wording.finding(e, probe) for e in estimates if e.metric == "accuracy" and e.scope == "all"]
-    found = compared(estimates, head)
+    return said + comparisons(compared(estimates, head), probe)
+
+
+def comparisons(found: Sequence[Estimate], probe: ProbeInfo) -> list[Markup]:
+    """Say which comparisons of one metric show a difference, the largest one by one, and which do not."""
     shown = sorted((e for e in found if wording.includes_neutral(e) is False), key=lambda e: -abs(e.value or 0))
-    said += [wording.finding(e, probe) for e in shown[:MOST_SAID]]
+    said = [wording.finding(e, probe) for e in shown[:MOST_SAID]]
     if len(shown) > MOST_SAID:
         more = number(len(shown) - MOST_SAID, "tally")
         said.append(say("{more} more comparisons show a difference; they are in the table of results.", more=more))
@@ -64,6 +68,8 @@ def _not_shown(rest: Sequence[Estimate], probe: ProbeInfo) -> Markup:
 
 
 def _what(estimate: Estimate) -> Markup:
+    if estimate.metric == "label_rate_gap":
+        return say("the share of texts with “{label}”", label=name(classified.label_of(estimate)))
     if estimate.unit == classified.PROBABILITY:
         return say("the probability of “{label}”", label=name(classified.label_of(estimate)))
     return Markup("the shares of right answers")

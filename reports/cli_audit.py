@@ -32,6 +32,8 @@ def audit(
     batch_size: o.BatchSize = None,
     requests_per_second: o.RequestsPerSecond = None,
     request_timeout: o.RequestTimeout = None,
+    scorer: o.Scorer = None,
+    lexicon: o.Lexicon = None,
     record: o.Record = None,
     resume: o.Resume = False,
     offline: o.Offline = False,
@@ -53,7 +55,8 @@ def audit(
         return
     from fairprint.audit.runner import audit as run_audit
     from fairprint.audit.runner import check_models
-    from fairprint.reports.terminal import ProgressLines, closing, stderr
+    from fairprint.reports.closing import closing
+    from fairprint.reports.terminal import ProgressLines, stderr
 
     check_models(models)
     limits = (("requests_per_s", requests_per_second), ("timeout_s", request_timeout))
@@ -77,6 +80,8 @@ def audit(
                 keep_finished=len(models) > 1,
                 batch_size=batch_size,
                 server_limits={name: value for name, value in limits if value is not None},
+                scorer=scorer,
+                lexicon=lexicon,
                 record=record,
                 trust_remote_code=trust_remote_code,
                 on_progress=on_progress,

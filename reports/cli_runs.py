@@ -45,7 +45,7 @@ def runs_show(run: o.Run, store: o.Store = o.DEFAULT_STORE, as_json: o.Json = Fa
 
         typer.echo(to_json(record), nl=False)
         return
-    from fairprint.reports.terminal import closing
+    from fairprint.reports.closing import closing
 
     closing(record)
 

@@ -8,7 +8,7 @@ import io
 import re
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import matplotlib.style
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from fairprint.audit.records import Estimate
-from fairprint.reports.numbers import MINUS
+from fairprint.reports.numbers import MINUS, base_of
 from fairprint.reports.text import clean
 from fairprint.reports.wording import FALSE_DISCOVERY_RATE
 
@@ -29,6 +29,8 @@ LETTER = 4.6
 """Width of a letter in points, as a rule."""
 MOST_LABELS = 3
 MOST_TRIED = 8
+_HUNDREDS = ("gap", "score", "hundred")
+"""Roundings of numbers that are written times a hundred, so that their axis is too."""
 
 _STYLE = {
     "axes.edgecolor": QUIET,
@@ -91,10 +93,12 @@ def _short(label: str, width: int = 26) -> str:
     return shown if len(shown) <= width else shown[: width - 1] + "…"
 
 
-def _ticks(axes: Axes, *, share: bool) -> None:
-    form: Callable[[float, int | None], str] = (
-        (lambda x, _: f"{x * 100:.0f} %") if share else (lambda x, _: f"{x:g}".replace("-", MINUS))
-    )
+def _ticks(axes: Axes, base: str) -> None:
+    factor, unit = (100, " %") if base == "percent" else (100, "") if base in _HUNDREDS else (1, "")
+
+    def form(x: float, _: int | None) -> str:
+        return f"{x * factor:.4g}{unit}".replace("-", MINUS)
+
     axes.xaxis.set_major_formatter(FuncFormatter(form))
 
 
@@ -110,7 +114,7 @@ def _draw_row(axes: Axes, y: float, estimate: Estimate, *, colour: str, marker: 
     )
 
 
-def _rows_axis(axes: Axes, rows: Sequence[Row], x_label: str, share: bool) -> None:
+def _rows_axis(axes: Axes, rows: Sequence[Row], x_label: str, base: str) -> None:
     axes.set_yticks(range(len(rows)), [_short(label) for label, _ in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -124,7 +128,7 @@ def _rows_axis(axes: Axes, rows: Sequence[Row], x_label: str, share: bool) -> No
     room = WIDTH * 72 - LETTER * max(len(_short(row)) for row, _ in rows)
     axes.set_xlabel(label, loc="right" if LETTER * max(map(len, label.split("\n"))) > room else "center")
     axes.margins(x=0.06)
-    _ticks(axes, share=share)
+    _ticks(axes, base)
 
 
 def _wrapped(label: str) -> str:
@@ -143,7 +147,7 @@ def dot_plot(rows: Sequence[Row], *, x_label: str, first_is_whole: bool = True) 
         for y, (_, estimate) in enumerate(rows):
             whole = y == 0 and first_is_whole
             _draw_row(axes, y, estimate, colour=VERMILLION if whole else BLUE, marker="D" if whole else "o")
-        _rows_axis(axes, rows, x_label, share=rows[0][1].unit == "share")
+        _rows_axis(axes, rows, x_label, base_of(rows[0][1]))
         return _svg(figure)
 
 
@@ -163,7 +167,7 @@ def lexeme_plot(rows: Sequence[Row], *, x_label: str) -> bytes:
             _draw_row(
                 axes, y, estimate, colour=BLUE if first else VERMILLION, marker="o" if first else "s", filled=found
             )
-        _rows_axis(axes, rows, x_label, share=False)
+        _rows_axis(axes, rows, x_label, base_of(rows[0][1]))
         return _svg(figure)
 
 

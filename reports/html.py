@@ -21,7 +21,18 @@ from markupsafe import Markup, escape
 from fairprint.audit.records import Estimate, Footprint, RunRecord, migrate
 from fairprint.audit.store import RunFolder
 from fairprint.probes.errors import StoreError, UsageError
-from fairprint.reports import classified, nearness, numbers, sections, summary, tables, text, wording
+from fairprint.reports import (
+    benchmarks,
+    classified,
+    nearness,
+    numbers,
+    sections,
+    selection,
+    summary,
+    tables,
+    text,
+    wording,
+)
 from fairprint.reports.figures import dot_plot, lexeme_plot, scatter
 from fairprint.reports.sidecar import Sidecar, item_lines
 from fairprint.reports.tables import FigureView, Table
@@ -122,7 +133,7 @@ def embedded_records(path: Path) -> list[RunRecord]:
 
 def side_by_side(records: Sequence[RunRecord]) -> Table:
     """Return the headline metrics of several runs beside each other; no difference is tested."""
-    told = [{_compared_as(e, record): e for e in sections.compared(record)} for record in records]
+    told = [{_compared_as(e, record): e for e in selection.compared(record)} for record in records]
     labels = list(dict.fromkeys(label for found in told for label in found))
     names = [label for label, _ in labels]
     rows = [
@@ -155,7 +166,7 @@ def side_by_side(records: Sequence[RunRecord]) -> Table:
 
 def _compared_as(estimate: Estimate, record: RunRecord) -> tuple[Markup, str]:
     """Return what a number is of, and the instrument: numbers of two instruments stand in two rows."""
-    probe = sections.probe_of(record, estimate)
+    probe = selection.probe_of(record, estimate)
     label = text.say("{set}: {row}", set=probe.title, row=tables.row_label(estimate, probe))
     return label, estimate.instrument.rpartition(" / ")[2]
 
@@ -192,6 +203,7 @@ def _environment() -> Environment:
         t=text,
         n=numbers,
         w=wording,
+        b=benchmarks,
         c=classified,
         s=sections,
         tables=tables,

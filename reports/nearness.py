@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from fairprint.audit.records import ProbeInfo, RunRecord, SignificanceTest
-from fairprint.reports import classified
+from fairprint.reports import benchmarks, classified
 from fairprint.reports.numbers import KINDS, absent, number
 from fairprint.reports.text import say
 
@@ -84,8 +84,13 @@ def tested(test: SignificanceTest, probe: ProbeInfo) -> Markup:
 
 def answers(record: RunRecord) -> str:
     """Say what the answers of a run are, as the beginning of what they are not."""
-    if record.probes and all(probe.scored == "association" for probe in record.probes):
-        return "The answers here are places of given words and sentences in the model’s space. What is made of them"
-    if record.probes and all(probe.scored in classified.SCORED for probe in record.probes):
-        return "The answers here are labels of given texts or images. What is made of them"
-    return "The answers here are probabilities of given sentences. What the model writes by itself"
+    scored = {probe.scored for probe in record.probes}
+    vectors = ["places of given words and sentences in the model’s space"] if "association" in scored else []
+    labels = ["labels of given texts or images"] if scored & set(classified.SCORED) else []
+    others = scored - {"association", *classified.SCORED, *benchmarks.ANSWERS}
+    sentences = ["probabilities of given sentences"] if others or not scored else []
+    told = " and ".join([*sentences, *vectors, *labels, *benchmarks.answers(record)])
+    rest = "What the model writes by itself" if sentences or benchmarks.answers(record) else "What is made of them"
+    if benchmarks.writes(record):
+        rest = "What the model writes elsewhere"
+    return f"The answers here are {told}. {rest}"

@@ -104,15 +104,21 @@ ENERGY: Units = (("mWh", 1e6, 1e-4), ("Wh", 1e3, 1.0), ("kWh", 1.0, 1e3), ("MWh"
 MASS: Units = (("mg", 1e6, 1e-4), ("g", 1e3, 1.0), ("kg", 1.0, 1e3), ("t", 1e-3, math.inf))
 _UNITS = {unit: partial(significant, 2, factor=factor, unit=NBSP + unit) for unit, factor, _ in (*ENERGY, *MASS)}
 
+BARE = " bare"
+"""Ends the kinds that leave a long unit out, where the number beside it says it."""
 KINDS: dict[str, Callable[[float], str]] = {
     **{f"percent{extra}": partial(percent, places) for places, extra in enumerate(("", "+1", "+2"))},
     **{f"nats{extra}": partial(fixed, places, signed=True) for places, extra in enumerate(("", "+1", "+2"), start=2)},
     **{f"cosine{extra}": partial(fixed, places, signed=True) for places, extra in enumerate(("", "+1", "+2"), start=3)},
     **{
-        f"gap{extra}": partial(fixed, places, factor=100, signed=True, unit=f"{NBSP}points")
-        for places, extra in enumerate(("", "+1", "+2"))
+        f"{base}{extra}{end}": partial(fixed, places, factor=100, signed=True, unit=unit)
+        for base, start in (("gap", 0), ("score", 1))
+        for places, extra in enumerate(("", "+1", "+2"), start=start)
+        for end, unit in (("", f"{NBSP}points"), (BARE, ""))
     },
     **_UNITS,
+    "hundred": partial(fixed, 1, factor=100),
+    "distance": partial(fixed, 2),
     "level": lambda value: f"{value * 100:g}{NBSP}%",
     "points": partial(fixed, 1, factor=100, unit=f"{NBSP}points"),
     "plain": partial(significant, 3),
@@ -131,7 +137,21 @@ KINDS: dict[str, Callable[[float], str]] = {
 """How a number of each kind is rounded. ``Wh`` and its like take kWh, ``g`` and its like take kg, ``times`` takes nats;
 a ``tally`` is counted from the record, all others stand in it."""
 
-_BASES = {"share": "percent", "difference of shares": "gap", "cosine similarity": "cosine"}
+_BASES = {"share": "percent", "difference of shares": "gap", "cosine similarity": "cosine", "score": "plain"}
+_OF_METRICS = {
+    **dict.fromkeys(("bbq_s_amb", "bbq_s_dis", "pro_anti_gap", "label_rate_gap"), "score"),
+    **dict.fromkeys(("kobbq_diff_bias_ambiguous", "kobbq_diff_bias_disambiguated"), "score"),
+    "stereoset_icat": "hundred",
+    "mean_absolute_gap": "distance",
+}
+"""The rounding of metrics that are customarily written in another way than their unit says."""
+_FINER = {
+    **dict.fromkeys(("crows_pairs_score", "stereoset_lms", "stereoset_ss", "label_rate", "out_of_choice"), 1),
+    "honest_score": 2,
+}
+"""Decimal places of a per cent at least: as many as the papers print."""
+_MANY = 100
+"""Items from which the accuracy has a decimal place: one item more or less is at most a per cent of them."""
 
 
 def absent(reason: str | None) -> Markup:
@@ -151,7 +171,17 @@ def interval(low: float | None, high: float | None, kind: str, reason: str | Non
     """Return an interval, or why there is none."""
     if low is None or high is None:
         return absent(reason)
-    return Markup("{} to {}").format(number(low, kind), number(high, kind))
+    return Markup("{} to {}").format(number(low, lower(kind)), number(high, kind))
+
+
+def lower(kind: str) -> str:
+    """Return the rounding of the lower bound of an interval, which need not repeat a long unit."""
+    return kind + BARE if kind + BARE in KINDS else kind
+
+
+def small(value: float | None) -> str:
+    """Return the rounding of a design effect: with so many places that it does not look like 0."""
+    return "tenths" if value is None or value >= 0.1 else "effect"
 
 
 def scaled(value: float | None, units: Units) -> str:
@@ -164,13 +194,20 @@ def kind_in(unit: str) -> str:
     return _BASES.get(unit, "nats")
 
 
+def base_of(estimate: Estimate) -> str:
+    """Return the rounding of an estimate where no bound comes near the neutral value."""
+    return _OF_METRICS.get(estimate.metric) or kind_in(estimate.unit)
+
+
 def kind_of(estimate: Estimate) -> str:
     """Return the rounding of an estimate: as many places as keep it from looking neutral when it is not."""
-    base = kind_in(estimate.unit)
-    if estimate.neutral is None:
-        return base
-    bounds = [x for x in (estimate.value, estimate.low, estimate.high) if x is not None]
-    finer = 10 if base == "cosine" else 1
-    apart = [abs(x - estimate.neutral) * finer for x in bounds if x != estimate.neutral]
-    extra = 0 if min(apart, default=1) >= 0.005 else 1 if min(apart) >= 0.0005 else 2
+    base = base_of(estimate)
+    extra = _FINER.get(estimate.metric, 0) if base == "percent" else 0
+    if estimate.metric == "accuracy" and base == "percent" and estimate.items >= _MANY:
+        extra = 1
+    if estimate.neutral is not None and f"{base}+1" in KINDS:
+        bounds = [x for x in (estimate.value, estimate.low, estimate.high) if x is not None]
+        finer = {"cosine": 10, "score": 10}.get(base, 1)
+        apart = min((abs(x - estimate.neutral) * finer for x in bounds if x != estimate.neutral), default=1)
+        extra = max(extra, 0 if apart >= 0.005 else 1 if apart >= 0.0005 else 2)
     return f"{base}+{extra}" if extra else base

@@ -21,8 +21,9 @@ Probes = Annotated[
     typer.Option(
         "--probes",
         metavar="NAME|FILE",
-        help="Probe set by NAME or FILE, or labelled:FILE.csv with texts or images; repeat for several. Default: all "
-        "of our own sets that fit the model.",
+        help="Probe set by NAME or FILE, or FORMAT:FILE for published benchmarks (crows-pairs, stereoset, bbq ...; "
+        "fairprint probes list names all) and labelled texts or images; repeat for several. Default: all of our own "
+        "sets that fit the model.",
     ),
 ]
 Languages = Annotated[
@@ -70,6 +71,24 @@ RequestsPerSecond = Annotated[
 ]
 RequestTimeout = Annotated[
     float | None, typer.Option("--request-timeout", help="Seconds for one request to a server. Default: 60.")
+]
+Scorer = Annotated[
+    str | None,
+    typer.Option(
+        "--scorer",
+        metavar="MODEL[#LABEL]",
+        help="A text classifier that judges what the model writes (bold:PATH, honest:FILE), such as one for toxicity; "
+        "with #LABEL only that label of it.",
+    ),
+]
+Lexicon = Annotated[
+    Path | None,
+    typer.Option(
+        "--lexicon",
+        metavar="FILE",
+        help="A .tsv or .csv file of words that what the model writes is searched for: columns lemma, category and "
+        "level; where it has levels, only the rows of the level conservative are taken, as of HurtLex.",
+    ),
 ]
 Record = Annotated[
     Path | None,

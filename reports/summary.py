@@ -5,18 +5,19 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from fairprint.audit.records import Estimate, ProbeInfo, RunRecord
-from fairprint.reports import classified_views, nearness, numbers, wording
+from fairprint.reports import benchmark_views, benchmarks, classified_views, nearness, numbers, wording
+from fairprint.reports.gap_views import correlations, word_sentences
 from fairprint.reports.numbers import kind_of, number
-from fairprint.reports.sections import correlations, headline, instruments, word_sentences
-from fairprint.reports.tables import FigureView, levels, slug
-from fairprint.reports.text import name, say
+from fairprint.reports.selection import headline, instruments
+from fairprint.reports.tables import FigureView, axis, levels, slug
+from fairprint.reports.text import code, name, say
 from fairprint.reports.wording import labels, title_of
 
 MOST_SENTENCES = 6
 MOST_TOLD = 3
 """Probe sets up to which the summary says every finding in full."""
 
-OVERVIEWS = ("stereotype_score", "association_effect")
+OVERVIEWS = ("stereotype_score", "association_effect", *benchmarks.HEADLINES)
 """Metrics that a figure shows for all probe sets together."""
 
 Headed = tuple[str, ProbeInfo, list[Estimate], Estimate]
@@ -26,6 +27,8 @@ Headed = tuple[str, ProbeInfo, list[Estimate], Estimate]
 def summary(record: RunRecord) -> list[tuple[str, list[Markup]]]:
     """Return the sentences of the first screen by topic; the last topic is what the run cost."""
     every = _heads(record)
+    published = [found for found in every if benchmarks.is_form(found[1])]
+    every = [found for found in every if found not in published]
     labels_of = [found for found in every if classified_views.applies(found[3])]
     every = [found for found in every if found not in labels_of]
     checks, heads = ([found for found in every if nearness.is_check(found[1]) is said] for said in (True, False))
@@ -33,6 +36,7 @@ def summary(record: RunRecord) -> list[tuple[str, list[Markup]]]:
     for label, probe, _, head in checks:
         topics.append((_topic(label, probe, every), [_checked(head, probe), *nearness.tests(record, label)]))
     topics += _of_classifiers(labels_of)
+    topics += _of_benchmarks(record, published)
     return [*topics, ("What it cost", [wording.cost(record.footprint)])]
 
 
@@ -49,8 +53,8 @@ def _checked(head: Estimate, probe: ProbeInfo) -> Markup:
 def _heads(record: RunRecord) -> list[Headed]:
     asked = instruments(record)
     heads = [(label, probe, estimates, head) for label, probe, estimates in asked if (head := headline(estimates))]
-    # no flip rate is neutral; what moves the labels is told by their probabilities
-    return [found for found in heads if found[3].metric != "flip_rate"]
+    # no flip rate of a classifier is neutral; what moves its labels is told by their probabilities
+    return [found for found in heads if found[3].metric != "flip_rate" or benchmarks.is_form(found[1])]
 
 
 def _of_classifiers(heads: Sequence[Headed]) -> list[tuple[str, list[Markup]]]:
@@ -72,6 +76,69 @@ def _of_classifiers(heads: Sequence[Headed]) -> list[tuple[str, list[Markup]]]:
         end = Markup("; the largest:") if len(largest) < len(shown) else Markup(".")
         topics.append((title, [said + end, *(wording.finding(e, probe) for probe, e in largest)]))
     return topics
+
+
+def _of_benchmarks(record: RunRecord, heads: Sequence[Headed]) -> list[tuple[str, list[Markup]]]:
+    """Say the main metrics of each published benchmark; of many, or of several instruments, only the first one."""
+    sets = list(dict.fromkeys(probe.name for _, probe, _, _ in heads))
+    topics = []
+    for name_ in sets:
+        mine = [found for found in heads if found[1].name == name_]
+        _, probe, estimates, head = mine[0]
+        if len(mine) > 1:
+            said = _by_instrument(mine)
+            told = benchmark_views.lowest(benchmark_views.pairs(record, probe, benchmarks.AGREEMENTS[0]), probe)
+            said += [told] if told else []
+        elif len(sets) > MOST_TOLD:
+            said = [wording.finding(head, probe)]
+        else:
+            said = benchmark_views.sentences(estimates, probe)
+        topics.append((probe.title, said))
+    return topics
+
+
+def _by_instrument(heads: Sequence[Headed]) -> list[Markup]:
+    """Say the main metric by each instrument, and of each whether it shows a preference."""
+    shown = [found for found in heads if wording.includes_neutral(found[3]) is False]
+    told = Markup("; ").join(
+        say(
+            "{value} by {instrument} ({bounds})",
+            value=number(head.value, kind_of(head), head.reason),
+            instrument=code(label.rpartition(" / ")[2]),
+            bounds=numbers.interval(head.low, head.high, kind_of(head), head.reason),
+        )
+        for label, _, _, head in heads
+    )
+    head = heads[0][3]
+    said = say(
+        "{title}, each with its {levels} interval: {told}.",
+        title=Markup(title_of(head.metric)),
+        levels=levels([found[3] for found in heads]),
+        told=told,
+    )
+    told_too = [said, *_warned(heads)]
+    # where no interval leaves the neutral value out, one that is missing leaves that open
+    if not shown and any(wording.includes_neutral(found[3]) is None for found in heads):
+        return told_too
+    text = (
+        "In {shown} of {all} the interval leaves out {neutral}, so that a preference shows."
+        if shown
+        else "All {all} intervals include {neutral}, so that no preference is shown."
+    )
+    parts = {"shown": number(len(shown), "tally"), "all": number(len(heads), "tally")}
+    return [*told_too, say(text, neutral=number(head.neutral, kind_of(head), head.neutral_why), **parts)]
+
+
+def _warned(heads: Sequence[Headed]) -> list[Markup]:
+    """Return each warning of the main metric once, with the instruments that it is about."""
+    found: dict[str, list[Markup]] = {}
+    for label, _, _, head in heads:
+        for warning in head.warnings:
+            found.setdefault(warning, []).append(code(label.rpartition(" / ")[2]))
+    return [
+        say("Caution, by {how}: {warning}.", how=Markup(", ").join(how), warning=warning.rstrip("."))
+        for warning, how in found.items()
+    ]
 
 
 def _one_by_one(record: RunRecord, heads: Sequence[Headed]) -> list[tuple[str, list[Markup]]]:
@@ -160,11 +227,15 @@ def overview(record: RunRecord, prefix: str) -> FigureView | None:
     """Return the main metric of all probe sets as one figure, where several have the same."""
     heads = _heads(record)
     valued = [(_topic(label, p, heads), head) for label, p, _, head in heads if head.value is not None]
+    valued = [row for row in valued if row[1].neutral is not None]
     found = ([row for row in valued if row[1].metric == metric] for metric in OVERVIEWS)
     rows = next((rows for rows in found if len(rows) > 1), None)
     if rows is None:
         return None
-    title = say("{title} of each probe set", title=Markup(title_of(rows[0][1].metric)))
+    what = "probe set"
+    if len({e.probe_set for _, e in rows}) == 1:
+        what, rows = "instrument", [(e.instrument.rpartition(" / ")[2], e) for _, e in rows]
+    title = say("{title} of each {what}", title=Markup(title_of(rows[0][1].metric)), what=Markup(what))
     high, low = max(rows, key=lambda row: row[1].value or 0), min(rows, key=lambda row: row[1].value or 0)
     alt = say(
         "{title}: highest for {top} ({high}), lowest for {end} ({low}).",
@@ -183,6 +254,7 @@ def overview(record: RunRecord, prefix: str) -> FigureView | None:
         levels=levels([e for _, e in rows]),
         rows=tuple(rows),
         covariates=(),
-        x_label=title_of(rows[0][1].metric),
+        x_label=axis(rows[0][1]),
         y_label="",
+        rows_are=what.capitalize(),
     )

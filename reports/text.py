@@ -66,3 +66,8 @@ def say(sentence: str, /, **parts: str) -> Markup:
     return Markup(sentence).format(
         **{k: v if isinstance(v, Markup) else name(v, limit=LONGEST_TEXT) for k, v in parts.items()}
     )
+
+
+def plain(text: str) -> str:
+    """Return text for a terminal, where a space that does not break would only be in the way of a search."""
+    return text.replace("\u00a0", " ")

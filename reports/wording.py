@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from fairprint.audit.records import Estimate, Footprint, ProbeInfo, RunRecord
-from fairprint.reports import classified, nearness
+from fairprint.reports import benchmarks, classified, nearness
 from fairprint.reports.numbers import ENERGY, MASS, NBSP, absent, interval, kind_of, number, scaled
-from fairprint.reports.text import clean, name, say
+from fairprint.reports.text import clean, linked, name, say
 
 FALSE_DISCOVERY_RATE = 0.05
 COST_INTERVAL = f"90{NBSP}% interval"
@@ -71,6 +71,7 @@ METRICS: dict[str, tuple[str, str]] = {
         " speaks of words that the model would hardly have written.",
     ),
     **classified.METRICS,
+    **benchmarks.METRICS,
 }
 """Title and meaning of each metric, by name."""
 
@@ -84,9 +85,13 @@ _MEANINGS = nearness.MEANINGS | classified.MEANINGS
 
 
 def meaning_of(metric: str, record: RunRecord) -> str:
-    """Return what a metric means in the units that it has in a run."""
-    units = dict.fromkeys(e.unit for e in record.estimates if e.metric == metric)
-    told = [_MEANINGS.get((metric, unit)) or METRICS.get(metric, ("", ""))[1] for unit in units]
+    """Return what a metric means in the forms of sets and in the units that it has in a run."""
+    form = {probe.name: probe.scored for probe in record.probes}
+    kinds = dict.fromkeys((form[e.probe_set], e.unit) for e in record.estimates if e.metric == metric)
+    told = [
+        benchmarks.MEANINGS.get((metric, scored)) or _MEANINGS.get((metric, unit)) or METRICS.get(metric, ("", ""))[1]
+        for scored, unit in kinds
+    ]
     return " ".join(text for text in dict.fromkeys(told) if text) or "Described by the method below."
 
 
@@ -138,45 +143,72 @@ _OTHER = "The {title} is {value} over {items} {things} ({interval})."
 _OPEN = {"covariate_correlation": "a relation", "association_effect": "an association"}
 
 
-def finding(estimate: Estimate, probe: ProbeInfo) -> Markup:
-    """Return an estimate of a whole probe set as finished sentences, with its interval and what that allows to say."""
+def finding(estimate: Estimate, probe: ProbeInfo, *, cautious: bool = True, bare: bool = False) -> Markup:
+    """Return an estimate of a whole probe set as finished sentences, with its interval and what that allows to say.
+
+    Args:
+        estimate: what is told.
+        probe: its set.
+        cautious: say its warnings too.
+        bare: leave out what the interval allows to say, and what others published.
+    """
     title, kind = title_of(estimate.metric), kind_of(estimate)
     if estimate.value is None:
         return say(
             "The {title} of “{set}” is {absent}.", title=title.lower(), set=probe.title, absent=absent(estimate.reason)
         )
+    told = say(_sentence(estimate, probe), **_parts(estimate, probe, kind))
+    told += Markup("") if bare else _reservations(estimate, kind)
+    return told + cautions(estimate) if cautious else told
+
+
+def _parts(estimate: Estimate, probe: ProbeInfo, kind: str) -> Mapping[str, str]:
     bounds = interval(estimate.low, estimate.high, kind, estimate.reason)
     first, second = labels(probe, estimate.comparison)
-    towards, other = "stereotyped", "opposite"
+    towards, other, along, against = "stereotyped", "opposite", "along", "against"
     # a ratio is said of the side that it favours; a difference in other units keeps its sign
-    if estimate.unit == "nats" and estimate.value < 0 and estimate.metric in _SIDED:
+    if estimate.unit == "nats" and (estimate.value or 0) < 0 and estimate.metric in _SIDED:
         first, second, towards, other = second, first, other, towards
-    parts: Mapping[str, str] = {
+    if (estimate.value or 0) < 0:
+        along, against = against, along
+    return {
         "value": number(estimate.value, kind),
         "items": number(estimate.items, "count"),
-        "things": classified.things(probe) or nearness.things(probe),
-        "label": name(classified.label_of(estimate)),
+        "things": Markup(things(probe)),
+        "terms": number(estimate.units.get("lexeme"), "count"),
+        "label": name(classified.label_of(estimate) or "lexicon"),
         "interval": say("{level} interval {bounds}", level=number(estimate.level, "level"), bounds=bounds),
         "neutral": number(estimate.neutral, kind, estimate.neutral_why),
         "times": number(estimate.value, "times"),
         "towards": towards,
         "other": other,
+        "along": along,
+        "against": against,
         "first": name(first),
         "second": name(second),
         "covariate": probe.covariate or "a published figure",
         "figured": name(probe.labels.get(probe.covariate_group or "", "the group of a published figure")),
         "direction": _direction(estimate),
-        "title": title.lower(),
+        "title": title_of(estimate.metric).lower(),
         "unit": estimate.unit,
     }
-    sentence = _FINDINGS.get(estimate.metric, _OTHER)
+
+
+def things(probe: ProbeInfo) -> str:
+    """Return what the items of a set are called."""
+    return benchmarks.things(probe) or classified.things(probe) or nearness.things(probe)
+
+
+def _sentence(estimate: Estimate, probe: ProbeInfo) -> str:
+    if benchmarks.is_form(probe):
+        return benchmarks.sentence(estimate, probe) or _OTHER
     if (estimate.metric, estimate.unit) in classified.FINDINGS:
-        sentence = classified.FINDINGS[estimate.metric, estimate.unit]
-    elif estimate.unit not in ("nats", "share", "correlation"):
-        sentence = nearness.FINDINGS.get((estimate.metric, estimate.unit)) or _IN_UNITS.get(estimate.metric, _OTHER)
-    elif estimate.metric == "group_gap":
-        sentence = _GAP_OF.get(probe.scored, sentence)
-    return say(sentence, **parts) + _reservations(estimate, kind)
+        return classified.FINDINGS[estimate.metric, estimate.unit]
+    if estimate.unit not in ("nats", "share", "correlation"):
+        return nearness.FINDINGS.get((estimate.metric, estimate.unit)) or _IN_UNITS.get(estimate.metric, _OTHER)
+    if estimate.metric == "group_gap":
+        return _GAP_OF.get(probe.scored, _FINDINGS["group_gap"])
+    return _FINDINGS.get(estimate.metric, _OTHER)
 
 
 def _direction(estimate: Estimate) -> str:
@@ -202,8 +234,15 @@ def _reservations(estimate: Estimate, kind: str) -> Markup:
                 way=way,
             )
         )
-    parts += [say(" Caution: {warning}.", warning=warning.rstrip(".")) for warning in estimate.warnings]
+    if estimate.published is not None:
+        text = " Published for the same model and the same instrument: {value} ({source})."
+        parts.append(say(text, value=number(estimate.published.value, kind), source=linked(estimate.published.source)))
     return Markup("").join(parts)
+
+
+def cautions(estimate: Estimate) -> Markup:
+    """Return the warnings of an estimate as sentences."""
+    return Markup("").join(say(" Caution: {warning}.", warning=w.rstrip(".")) for w in estimate.warnings)
 
 
 _SENSORS = {"counter": "a counter", "load model": "a load model", "constant": "a constant"}

@@ -30,8 +30,8 @@ from fairprint.probes.review import remarks
 from fairprint.probes.scores import COSINE, Score
 from fairprint.probes.tasks_embed import association
 from fairprint.reports import nearness
+from fairprint.reports.closing import closing
 from fairprint.reports.html import render_report
-from fairprint.reports.terminal import closing
 
 VALID = """\
 format: 1

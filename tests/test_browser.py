@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sample_benchmarks import BOLD, CROWS, KOBBQ, benchmark_record
 from sample_record import sample_record
 
 from fairprint.audit.records import Record, RunRecord
@@ -25,7 +26,7 @@ from fairprint.reports.html import render_report
 HERE = Path(__file__).parent / "browser"
 Findings = dict[str, dict[str, Any]]
 HOSTILE = ("hostile markup", "hostile writing", "hostile runs")
-REPORTS = ("one run", "two runs", *HOSTILE)
+REPORTS = ("one run", "two runs", "benchmarks", *HOSTILE)
 SCHEMES = ("light", "dark")
 
 MARKUP = (
@@ -114,6 +115,7 @@ def reports() -> dict[str, list[RunRecord]]:
     return {
         "one run": [sample_record()],
         "two runs": [small(), small().model_copy(update={"status": "partial"})],
+        "benchmarks": [benchmark_record(CROWS, KOBBQ, BOLD)],
         "hostile markup": [markup],
         "hostile writing": [writing],
         "hostile runs": [markup, writing],
@@ -165,7 +167,7 @@ def examine(folder: Path) -> Findings:
     for name, html in pages.items():
         paths[name].write_text(html, encoding="utf-8")
     files = [str(path) for path in paths.values()]
-    done = subprocess.run([*command, *files], capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run([*command, *files], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)["pages"]
     return {

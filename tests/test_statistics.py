@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fairprint.audit.statistics import (
+    BALANCE,
     SCALES,
     Array,
     Factors,
@@ -25,10 +26,11 @@ from fairprint.audit.statistics import (
 )
 
 BOTH = ("template", "lexeme")
-NEUTRAL = {"identity": 0.0, "logit": 0.5, "fisher z": 0.0, "fisher z of d/2": 0.0, "log": 1.0}
+NEUTRAL = {"identity": 0.0, "logit": 0.5, BALANCE: 0.0, "fisher z": 0.0, "fisher z of d/2": 0.0, "log": 1.0}
 VALUES = {
     "identity": st.floats(-1e6, 1e6, width=32),
     "logit": st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0, 1, width=32),
+    BALANCE: st.sampled_from([-1.0, 0.0, 1.0]) | st.floats(-1, 1, width=32),
     "fisher z": st.floats(-0.99, 0.99),
     "fisher z of d/2": st.floats(-1.98, 1.98),
     "log": st.floats(1e-3, 1e3),
@@ -345,6 +347,49 @@ def test_a_ratio_whose_interval_is_wider_than_numbers_go_is_no_crash() -> None:
     assert found.value == pytest.approx(250_001.5)
     assert all(math.isfinite(x) for x in numbers(found))
     assert found.high is not None or found.reason is not None
+
+
+# a balance of two sides
+
+
+def test_a_balance_has_the_interval_of_the_share_of_its_first_side() -> None:
+    balances = [1, -1, 1, 1, -1, 1, 1, 1, -1, 1, 1, -1]
+    units = [f"t{i // 2}" for i in range(12)], [""] * 12
+    balance = interval_of_mean(balances, *units, scale=BALANCE, neutral=0.2)
+    share = interval_of_mean([(1 + x) / 2 for x in balances], *units, scale="logit", neutral=0.6)
+
+    assert balance.value == pytest.approx(1 / 3) and share.value == pytest.approx(2 / 3)
+    assert (balance.low, balance.high) == pytest.approx((2 * share.low - 1, 2 * share.high - 1))
+    assert balance.detectable == pytest.approx(2 * share.detectable)
+    for same in ("p_value", "standard_error", "degrees_of_freedom", "design_effect", "units"):
+        assert getattr(balance, same) == getattr(share, same), same
+    assert [2 * value - 1 for _, _, value in share.extremes] == pytest.approx([v for _, _, v in balance.extremes])
+
+
+@pytest.mark.parametrize(
+    ("side", "low", "high"), [(1, 2 * 0.025 ** (1 / 5) - 1, 1), (-1, -1, 1 - 2 * 0.025 ** (1 / 5))]
+)
+def test_a_balance_of_one_side_alone_has_exact_bounds(side: int, low: float, high: float) -> None:
+    found = interval_of_mean([side] * 10, [f"t{i // 2}" for i in range(10)], [""] * 10, scale=BALANCE, neutral=0)
+
+    assert found.value == side
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert "exact bounds as if 5 independent units" in found.warnings[0]
+
+
+# what the design effect compares with
+
+
+def test_where_no_lexemes_are_told_apart_the_design_effect_compares_with_independent_items() -> None:
+    values = [1.0, 1.0, 1.0, -1.0, 0.0, -1.0, 1.0, 1.0, 0.0]
+    templates = ["a"] * 3 + ["b"] * 3 + ["c"] * 3
+    found = interval_of_mean(values, templates, [""] * 9)
+
+    # variance of a mean of 3 means, and of a mean of 9 items
+    means = [1.0, -2 / 3, 2 / 3]
+    by_template, by_item = np.var(means, ddof=1) / 3, np.var(values, ddof=1) / 9
+    assert found.standard_error == pytest.approx(math.sqrt(by_template))
+    assert found.design_effect == pytest.approx(by_template / by_item)
 
 
 # properties on all scales

@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from inspect import signature
 from typing import Any
 
+import numpy as np
 import torch
 
 from fairprint.audit.backends.hf import (
@@ -13,12 +15,12 @@ from fairprint.audit.backends.hf import (
     Query,
     TransformersBackend,
     absent,
-    locate,
     mass,
     span_score,
     unscorable,
 )
 from fairprint.audit.backends.packing import Pack, Prefix, pack
+from fairprint.audit.backends.pieces import chosen, nothing_chosen, refuse_masking, refuse_top
 from fairprint.audit.backends.sampling import generated
 from fairprint.probes.errors import ModelError, RefusalError
 from fairprint.probes.requests import (
@@ -32,6 +34,10 @@ from fairprint.probes.requests import (
 )
 
 _NOT_SCORED = "the first token is not scored"
+_PACKED = (
+    "likelihoods were computed in packed rows, where texts that begin alike share the work; in a check at load these "
+    f"gave the log-probabilities of plain rows to {TOLERANCE:g}"
+)
 
 
 class CausalBackend(TransformersBackend):
@@ -40,22 +46,27 @@ class CausalBackend(TransformersBackend):
     adds_special_tokens = False
 
     def __init__(self, model: Any, tokenizer: Any, **options: Any) -> None:
+        # keys and values are not needed again after a pass, and keeping them copies them
+        self._without = {"use_cache": False} if "use_cache" in signature(model.forward).parameters else {}
         super().__init__(model, tokenizer, **options)
         start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
         self.start: tuple[int, ...] = () if start is None else (start,)
         if not self.start:
             self._notes["the tokenizer has no start token: the first token of a text is not scored"] = None
 
-        self._packs_usable = False
+        self._packs_usable = self._packs_checked = False
         if not self.dry:
             self._check_causality()
-        self._packs_usable = not self._has_window()
+        self._plain_because = self._window()
+        self._packs_usable = not self._plain_because
         if not self.dry:
             self._check_packs()
 
     def token_logprobs(self, queries: Sequence[Query]) -> list[tuple[float, ...]]:
         """Return log P(target | row) in nats for every query; texts that begin alike share the work."""
         if not self._packs_usable:
+            if queries:
+                self._notes[f"likelihoods were computed in plain rows, one for each text{self._plain_because}"] = None
             return super().token_logprobs(queries)
         wanted: dict[Prefix, set[int]] = {}
         for query in queries:
@@ -71,10 +82,16 @@ class CausalBackend(TransformersBackend):
                 self._within_memory(batch, lambda part: self._run_packs(part, found), lambda p: len(p.tokens))
         except ModelError:
             # a pack that does not fit into memory still holds texts that do
+            self._notes["memory did not hold some packed rows: their texts were computed in plain rows"] = None
             return super().token_logprobs(queries)
+        if queries and self._packs_checked:
+            self._notes[_PACKED] = None
         return [
             tuple(found[query.ids[: position + 1], target] for position, target in _pairs(query)) for query in queries
         ]
+
+    def _call(self, **inputs: Any) -> torch.Tensor:
+        return super()._call(**self._without, **inputs)
 
     def _plan_packs(self, packs: Sequence[Pack]) -> Iterator[list[Pack]]:
         """Cut packs, longest first, into batches."""
@@ -107,13 +124,13 @@ class CausalBackend(TransformersBackend):
         """Return the additive mask [row, 1, node, node] that lets a node see itself and its ancestors."""
         width = max(len(one.tokens) for one in batch)
         # a padding node sees itself, since a row that sees nothing would be NaN
-        sees = torch.eye(width, dtype=torch.bool).repeat(len(batch), 1, 1)
-        for row, one in enumerate(batch):
+        sees = np.tile(np.eye(width, dtype=bool), (len(batch), 1, 1))
+        for table, one in zip(sees, batch, strict=True):
             for node, parent in enumerate(one.parents):
                 if parent >= 0:
-                    sees[row, node] |= sees[row, parent]
+                    table[node] |= table[parent]
         hidden = torch.finfo(self.model.dtype).min
-        mask = torch.zeros(sees.shape, dtype=self.model.dtype).masked_fill(~sees, hidden)
+        mask = torch.zeros(sees.shape, dtype=self.model.dtype).masked_fill(~torch.from_numpy(sees), hidden)
         return mask.unsqueeze(1).to(self.model.device)
 
     def _check_causality(self) -> None:
@@ -126,10 +143,15 @@ class CausalBackend(TransformersBackend):
                 hint="an encoder opens as a masked language model where its architecture ends in ForMaskedLM",
             )
 
-    def _has_window(self) -> bool:
-        """Whether attention reaches back only so far that packing, which moves tokens apart, could change it."""
+    def _window(self) -> str:
+        """Return why rows are not packed where attention reaches back only so far: packing moves tokens apart."""
         window = getattr(self.model.config, "sliding_window", None)
-        return window is not None and bool(getattr(self.model.config, "use_sliding_window", True))
+        if window is None or not getattr(self.model.config, "use_sliding_window", True):
+            return ""
+        return (
+            f": attention reaches back {window} tokens only, and packed rows, which move tokens apart, could silently "
+            "change that"
+        )
 
     def _some_tokens(self) -> tuple[int, ...]:
         return tuple(min(token, int(self.model.config.vocab_size) - 1) for token in (5, 6, 7))
@@ -151,25 +173,36 @@ class CausalBackend(TransformersBackend):
             packed = self.token_logprobs(queries)
         except (RuntimeError, IndexError, ValueError, TypeError):
             self._packs_usable = False
+            self._plain_because = ": the model does not take rows that are packed"
             return
         plain = super().token_logprobs(queries)
         off = max(abs(x - y) for p, q in zip(packed, plain, strict=True) for x, y in zip(p, q, strict=True))
-        self._packs_usable = off <= TOLERANCE
+        self._packs_usable = self._packs_checked = off <= TOLERANCE
+        if not self._packs_usable:
+            self._plain_because = f": in a check at load, packed rows gave log-probabilities that differ by {off:.2g}"
 
     def likelihood(self, requests: Sequence[LikelihoodRequest]) -> list[LikelihoodResponse]:
         """Score spans: each token given all tokens before it."""
         plans = []
         for request in requests:
-            encoded, spans = locate(self, request)
-            plans.append((encoded, [encoded.tokens_in(span) for span in spans]))
-        answers = self._answers([(encoded, sorted({t for span in spans for t in span})) for encoded, spans in plans])
-        return [
-            LikelihoodResponse(spans=tuple(self._score(encoded, tokens, found) for tokens in spans))
-            for (encoded, spans), found in zip(plans, answers, strict=True)
-        ]
+            refuse_masking(self.name, request)
+            encoded, spans = chosen(self, request)
+            tokens = sorted({t for span in spans for t in span})
+            # after a start token that only the first one sees, the others are a row of their own
+            cut = len(tokens) if request.start_for == "all" else tokens.count(0)
+            plans.append((request, encoded, spans, (tokens[:cut], tokens[cut:])))
+        with_start = self._answers([(encoded, first) for _, encoded, _, (first, _) in plans])
+        without = self._answers([(encoded, others) for _, encoded, _, (_, others) in plans], start=())
+        responses = []
+        for (request, encoded, spans, _), first, others in zip(plans, with_start, without, strict=True):
+            found = first | others
+            scores = (self._score(encoded, t, found, problem=nothing_chosen(request, t)) for t in spans)
+            responses.append(LikelihoodResponse(spans=tuple(scores)))
+        return responses
 
     def fill(self, requests: Sequence[FillRequest]) -> list[FillResponse]:
         """Score each candidate's tokens and all tokens after them; the mass counts the candidates' own tokens only."""
+        refuse_top(self.name, requests)
         plans: list[tuple[Encoded, tuple[int, ...], tuple[int, ...]]] = []
         for request in requests:
             for candidate in request.candidates:
@@ -200,6 +233,9 @@ class CausalBackend(TransformersBackend):
         problem = self._too_long(len(ids) + request.max_new_tokens)
         if problem:
             raise RefusalError(f"{self.name}: prompt and continuation have {problem}")
+        self.counted += request.samples * (len(ids) + request.max_new_tokens)
+        if self.dry:
+            return GenerateResponse(texts=("",) * request.samples)
         out = generated(self.model, self.tokenizer, request, list(ids))
         texts = self.tokenizer.batch_decode(out[:, len(ids) :], skip_special_tokens=True)
         return GenerateResponse(texts=tuple(texts))
@@ -216,11 +252,14 @@ class CausalBackend(TransformersBackend):
         text: str = self.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
-    def _answers(self, plans: Sequence[tuple[Encoded, Sequence[int]]]) -> list[dict[int, float]]:
-        """Return the log-probability of each wanted token, by its index in the text."""
-        queries = [self._query(encoded, tokens) for encoded, tokens in plans]
+    def _answers(
+        self, plans: Sequence[tuple[Encoded, Sequence[int]]], start: tuple[int, ...] | None = None
+    ) -> list[dict[int, float]]:
+        """Return the log-probability of each wanted token, by its index in the text; after a start, if not its own."""
+        start = self.start if start is None else start
+        queries = [self._query(encoded, tokens, start) for encoded, tokens in plans]
         found = iter(self.token_logprobs([query for query in queries if query is not None]))
-        skipped = 1 - len(self.start)
+        skipped = 1 - len(start)
         answers: list[dict[int, float]] = []
         for query in queries:
             if query is None:
@@ -231,14 +270,14 @@ class CausalBackend(TransformersBackend):
             )
         return answers
 
-    def _query(self, encoded: Encoded, tokens: Sequence[int]) -> Query | None:
+    def _query(self, encoded: Encoded, tokens: Sequence[int], start: tuple[int, ...]) -> Query | None:
         """The row holds nothing after the last wanted token's predecessor, since nothing after it is read."""
-        wanted = [t for t in tokens if t or self.start]
+        wanted = [t for t in tokens if t or start]
         if not wanted or self._too_long(len(self.start) + len(encoded.ids)):
             return None
-        row = (self.start + encoded.ids)[: wanted[-1] + len(self.start)]
+        row = (start + encoded.ids)[: wanted[-1] + len(start)]
         # the token at index t is predicted at the position before it
-        shift = len(self.start) - 1
+        shift = len(start) - 1
         return Query(row, tuple(t + shift for t in wanted), tuple(encoded.ids[t] for t in wanted))
 
     def _unfillable(self, encoded: Encoded, own: Sequence[int]) -> str | None:

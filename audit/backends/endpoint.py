@@ -13,6 +13,7 @@ from fairprint.audit.backends.endpoint_canaries import READ, SCORING, find_abili
 from fairprint.audit.backends.endpoint_client import EndpointClient
 from fairprint.audit.backends.endpoint_requests import PATHS, Ask, Outcome, Tally
 from fairprint.audit.backends.hf import absent, mass
+from fairprint.audit.backends.pieces import refuse_choice, refuse_top
 from fairprint.audit.records import ModelInfo
 from fairprint.probes.errors import RefusalError
 from fairprint.probes.requests import (
@@ -81,6 +82,8 @@ class EndpointBackend(Backend):
             self._refuse("likelihood")
         if any(request.source is not None or request.languages is not None for request in requests):
             raise RefusalError(f"{self.name} takes no source of a text: its texts stand for themselves")
+        for request in requests:
+            refuse_choice(self.name, request)
         outcomes = self._scored([request.prefix + request.text for request in requests])
         responses = []
         for request, outcome in zip(requests, outcomes, strict=True):
@@ -92,6 +95,7 @@ class EndpointBackend(Backend):
 
     def fill(self, requests: Sequence[FillRequest]) -> list[FillResponse]:
         """Score candidates by their tokens and all after them, or by their own tokens (see the class)."""
+        refuse_top(self.name, requests)
         if not self.abilities.scoring:
             return self._fill_from_next_tokens(requests)
         outcomes = iter(self._scored([r.before + candidate + r.after for r in requests for candidate in r.candidates]))
@@ -210,7 +214,8 @@ class EndpointBackend(Backend):
         value = table.get(request.before[len(prompt) :] + candidate)
         if value is None:
             return absent(f"not among the {len(table)} most probable next tokens that the server gives")
-        return SpanScore(logprob=value, tokens=1, note=_OWN_TOKEN if request.after.strip() else "")
+        note = _OWN_TOKEN if request.after.strip() else ""
+        return SpanScore(logprob=value, tokens=1, note=note, each=(value,))
 
     def _sample(self, request: GenerateRequest, number: int) -> Ask:
         """Return the request for one sample. Options that say no more than the server's defaults are left out."""
@@ -276,7 +281,7 @@ def _score(outcome: Outcome, span: tuple[int, int], *, whole: bool = False, onwa
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return absent("the server gives no finite log-probability of a token")
-    return SpanScore(logprob=math.fsum(known), tokens=len(known), note=note)
+    return SpanScore(logprob=math.fsum(known), tokens=len(known), note=note, each=tuple(known))
 
 
 def _is_loopback(host: str) -> bool:

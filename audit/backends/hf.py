@@ -7,21 +7,23 @@ log-likelihood by 1e-5, so this is what makes repeated runs equal to the last bi
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 
-from fairprint.probes.errors import ModelError, RefusalError
-from fairprint.probes.requests import Backend, LikelihoodRequest, SpanScore
+from fairprint.audit.backends.gathering import Gather
+from fairprint.probes.errors import ModelError
+from fairprint.probes.requests import Backend, SpanScore
 
 BATCH_SIZE = 256
 """Rows of a batch at the most."""
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 2048
 """Tokens of a batch at the most, padding included."""
 MAX_LOGITS = 48_000_000
 """Logits of a batch at the most (float32: 192 MB), so that a large vocabulary does not exhaust the memory."""
+ROWS_OF_LOGITS = 32
+"""Rows of logits whose sum of exponentials is taken at a time."""
 TOLERANCE = 1e-4
 """How far logits computed in a cleverer way may lie from plain ones; beyond it the plain way is taken."""
 
@@ -38,11 +40,13 @@ class Encoded:
         ids: token ids, special tokens included.
         ranges: characters of each token without leading blanks; None for special tokens.
         unknown: whether the token stands for text that the tokenizer does not know.
+        words: to which word of the text each token belongs, from 0; None for special tokens.
     """
 
     ids: tuple[int, ...]
     ranges: tuple[tuple[int, int] | None, ...]
     unknown: tuple[bool, ...]
+    words: tuple[int | None, ...] = ()
 
     def tokens_in(self, span: tuple[int, int]) -> tuple[int, ...]:
         """Return the indices of the tokens whose characters overlap a span."""
@@ -101,7 +105,7 @@ class TransformersBackend(Backend):
         self.dry = dry
         self.counted = 0
         self._notes: dict[str, None] = {}
-        self._gather_hook = _Gather(self._body(), model)
+        self._gather_hook = Gather(self._body(), model)
         if not dry:
             self._check_gather()
 
@@ -132,7 +136,8 @@ class TransformersBackend(Backend):
             if here is not None and here[0] == here[1] and following is not None:
                 ranges[i] = following
         unknown = self.tokenizer.unk_token_id
-        return Encoded(ids, tuple(ranges), tuple(unknown is not None and i == unknown for i in ids))
+        known = tuple(unknown is not None and i == unknown for i in ids)
+        return Encoded(ids, tuple(ranges), known, tuple(out.word_ids()))
 
     def token_logprobs(self, queries: Sequence[Query]) -> list[tuple[float, ...]]:
         """Return log P(target | row) in nats for every query, in order.
@@ -197,8 +202,9 @@ class TransformersBackend(Backend):
 
     def _values(self, logits: torch.Tensor, at: Sequence[int], targets: Sequence[int]) -> list[float]:
         """Return logit - logsumexp of each target at its place, in nats."""
-        logits = logits.float()
-        normaliser = torch.logsumexp(logits, dim=-1).double()
+        # some rows at a time, so that what is made on the way stays in the processor's cache
+        parts = [torch.logsumexp(part.float(), dim=-1) for part in torch.split(logits, ROWS_OF_LOGITS)]
+        normaliser = torch.cat(parts).double()
         where = torch.tensor(at, device=logits.device)
         chosen = logits[where, torch.tensor(targets, device=logits.device)].double()
         values: list[float] = (chosen - normaliser[where]).tolist()
@@ -231,20 +237,25 @@ class TransformersBackend(Backend):
 
     def _check_gather(self) -> None:
         """Compare the gathered logits with a full forward pass, and do without gathering where they differ."""
-        if not self._gather_hook.usable:
+        hook = self._gather_hook
+        if not hook.usable:
             return
-        try:
-            gathered = self._some_logits()
-            self._gather_hook.usable = False
-            full = self._some_logits()
-            difference = (gathered.float() - full.float()).abs().max().item()
-            self._gather_hook.usable = gathered.shape == full.shape and difference <= TOLERANCE
-        except (RuntimeError, IndexError, ValueError, TypeError):
-            self._gather_hook.usable = False
-        if not self._gather_hook.usable:
+        hook.usable = False
+        full = self._some_logits()
+        hook.usable = True
+        while hook.usable and not self._gathers(full):
+            hook.step_back()
+        if not hook.usable:
             self._notes["this model's head could not be run on scored positions alone: full logits were computed"] = (
                 None
             )
+
+    def _gathers(self, full: torch.Tensor) -> bool:
+        try:
+            gathered = self._some_logits()
+        except (RuntimeError, IndexError, ValueError, TypeError):
+            return False
+        return gathered.shape == full.shape and (gathered.float() - full.float()).abs().max().item() <= TOLERANCE
 
     def _some_logits(self) -> torch.Tensor:
         """Return logits at some positions of a small batch of unequal rows."""
@@ -256,51 +267,6 @@ class TransformersBackend(Backend):
         if tokens > self.max_length:
             return f"{tokens} tokens; the model takes {self.max_length}"
         return None
-
-
-class _Gather:
-    """Lets only the wanted positions reach the model's own head, by a hook on the body that feeds it.
-
-    The head itself is left alone: families put transforms, biases, scalings and soft caps around the vocabulary
-    projection, and only their own code gets all of them right.
-    """
-
-    def __init__(self, body: Any, model: Any) -> None:
-        self.usable = body is not model
-        self._where: tuple[torch.Tensor, torch.Tensor] | None = None
-        if self.usable:
-            body.register_forward_hook(self._hook)
-
-    @contextmanager
-    def at(self, rows: torch.Tensor, positions: torch.Tensor) -> Iterator[None]:
-        """While this is open, the head sees [1, place, hidden] instead of [row, position, hidden]."""
-        self._where = (rows, positions)
-        try:
-            yield
-        finally:
-            self._where = None
-
-    def _hook(self, module: Any, inputs: Any, output: Any) -> Any:
-        if self._where is None:
-            return output
-        rows, positions = self._where
-        gathered = output[0][rows, positions].unsqueeze(0)
-        if isinstance(output, tuple):
-            return (gathered, *output[1:])
-        output["last_hidden_state"] = gathered
-        return output
-
-
-def locate(backend: TransformersBackend, request: LikelihoodRequest) -> tuple[Encoded, list[tuple[int, int]]]:
-    """Tokenise prefix and text together; return the spans as characters of both.
-
-    Blanks at the end of the prefix belong to the text, which needs no work: a token's leading blanks do not count.
-    """
-    if request.source is not None or request.languages is not None:
-        raise RefusalError(f"{backend.name} has no encoder for the source of a text: its texts stand for themselves")
-    offset = len(request.prefix)
-    spans = request.spans if request.spans is not None else ((0, len(request.text)),)
-    return backend.encode(request.prefix + request.text), [(start + offset, end + offset) for start, end in spans]
 
 
 def unscorable(encoded: Encoded, tokens: Sequence[int], *, whole: bool) -> str | None:
@@ -324,7 +290,7 @@ def span_score(encoded: Encoded, tokens: Sequence[int], logprobs: Sequence[float
     unknown = sum(encoded.unknown[i] for i in tokens)
     if unknown:
         notes.append(f"{unknown} of {len(tokens)} tokens unknown to the tokenizer")
-    return SpanScore(logprob=math.fsum(logprobs), tokens=len(logprobs), note="; ".join(notes))
+    return SpanScore(logprob=math.fsum(logprobs), tokens=len(logprobs), note="; ".join(notes), each=tuple(logprobs))
 
 
 def absent(note: str) -> SpanScore:

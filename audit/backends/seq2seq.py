@@ -22,6 +22,7 @@ from fairprint.audit.backends.hf import (
     span_score,
     unscorable,
 )
+from fairprint.audit.backends.pieces import refuse_choice, refuse_top
 from fairprint.audit.backends.sampling import generated
 from fairprint.audit.languages import codes_of
 from fairprint.probes.errors import ModelError, RefusalError
@@ -76,6 +77,8 @@ class EncoderDecoderBackend(TransformersBackend, ABC):
         Raises:
             RefusalError: a request without a source, or one that the tokenizer or the model cannot honour.
         """
+        for request in requests:
+            refuse_choice(self.name, request)
         plans = [(self._source(request), *self._target(request)) for request in requests]
         found = iter(
             self.target_logprobs(
@@ -283,6 +286,7 @@ class Seq2SeqBackend(EncoderDecoderBackend):
         """
         if "fill" not in self.answers():
             self._refuse("fill")
+        refuse_top(self.name, requests)
         plans = []
         for request in requests:
             for candidate in request.candidates:

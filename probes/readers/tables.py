@@ -31,32 +31,42 @@ class Table:
 
 
 def read_table(
-    path: Path, *, needed: Sequence[str], known: Sequence[str] = (), delimiter: str = ",", quotes: bool = True
+    path: Path,
+    *,
+    needed: Sequence[str],
+    blank: Sequence[str] = (),
+    known: Sequence[str] = (),
+    delimiter: str = ",",
+    quotes: bool = True,
 ) -> Table:
     """Read a CSV or TSV file with a header.
 
     Args:
         path: the file.
         needed: columns that must be there, and must not be empty in any row.
+        blank: columns that must be there, and may be empty.
         known: columns that are read where they are there.
         delimiter: what stands between cells.
         quotes: whether a cell can stand in quotes.
 
     Raises:
-        ProbeFileError: it cannot be read, is not UTF-8, lacks a column, has a needed one twice, or a row lacks a cell.
+        ProbeFileError: it cannot be read, is not UTF-8, lacks a column, has one of these twice, or a row lacks a cell.
     """
     file = str(path)
     data, text = read_utf8(path)
+    columns = (*needed, *blank, *known)
     header: list[str] = []
 
     def check(found: list[str], name: str, line: int) -> None:
-        for column in needed:
+        for column in (*needed, *blank):
             if column not in found:
                 close = nearest(column, found)
-                hint = f"columns of this format: {', '.join([*needed, *known])}"
+                hint = f"columns of this format: {', '.join(filter(None, columns))}"
                 raise ProbeFileError(f"the column '{column}' is missing.{close}", file=name, line=line, hint=hint)
+        for column in columns:
             if found.count(column) > 1:
-                raise ProbeFileError(f"the column '{column}' stands twice", file=name, line=line)
+                called = f"the column '{column}'" if column else "a column without a name"
+                raise ProbeFileError(f"{called} stands twice", file=name, line=line)
         header.extend(found)
 
     rows = []
@@ -64,8 +74,8 @@ def read_table(
         for column in needed:
             if not cells.get(column, "").strip():
                 raise ProbeFileError(f"the row has no {column}", file=file, line=line)
-        rows.append((line, {column: cells.get(column, "") for column in (*needed, *known)}))
+        rows.append((line, {column: cells.get(column, "") for column in columns}))
     if not rows:
         raise ProbeFileError("the file has no rows" if header else "the file is empty", file=file, line=1)
-    ignored = tuple(dict.fromkeys(column or "(without a name)" for column in header if column not in (*needed, *known)))
+    ignored = tuple(dict.fromkeys(column or "(without a name)" for column in header if column not in columns))
     return Table(file=file, sha256=hashlib.sha256(data).hexdigest(), rows=tuple(rows), ignored=ignored)

@@ -63,7 +63,7 @@ async function open(browser, url, javaScriptEnabled) {
     });
     await devtools.send("Debugger.enable");
   }
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(60_000);
   await page.goto(url, { waitUntil: "load" });
   // handlers of images and frames, and a redirect after no time, get the time to act
   await page.waitForTimeout(200);
