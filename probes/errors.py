@@ -25,6 +25,8 @@ class FairprintError(Exception):
     exit_code = 3
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
+        # a message may quote what no terminal can print, such as half of a surrogate pair
+        message = message.encode("utf-8", "backslashreplace").decode()
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -9,6 +9,7 @@ an empty cell says nothing.
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ Path_ = tuple[str | int, ...]
 Parsed = tuple[Any, dict[Path_, int]]
 """The content of a file, and the line of every key and list entry."""
 
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, which JSON can name; Python joins the halves that belong together."""
 _NUMBERS: dict[str, Callable[[str], float]] = {"format": int, "version": int, "covariate": float}
 
 
@@ -141,6 +144,10 @@ def json_rows(text: str, file: str) -> Iterator[tuple[int, dict[str, Any]]]:
             raise ProbeFileError(f"not valid JSON: {str(error).splitlines()[0]}", file=file, line=number) from None
         if not isinstance(row, dict):
             raise ProbeFileError(f"expected an object, found {type(row).__name__}", file=file, line=number)
+        half = _HALF.search(json.dumps(row, ensure_ascii=False)) if "\\u" in line else None
+        if half:
+            message = f"U+{ord(half[0]):04X} is half of a character and cannot stand in a text"
+            raise ProbeFileError(message, file=file, line=number)
         yield number, row
 
 

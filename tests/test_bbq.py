@@ -180,7 +180,7 @@ BAD = [
     ({"answer_info": {f"ans{i}": [1, "unknown"] for i in range(3)}}, "answer_info.ans0 is [1, 'unknown']"),
     ({"additional_metadata": {"stereotyped_groups": "Old"}}, "additional_metadata.stereotyped_groups is 'Old'"),
     ({"additional_metadata": {"stereotype_groups": []}}, "Did you mean 'stereotype_groups'?"),
-    ({"ans1": "\ud800"}, "ans1 holds half of a surrogate pair"),
+    ({"ans1": "\ud800"}, "D800 is half of a character"),
 ]
 
 

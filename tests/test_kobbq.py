@@ -302,7 +302,8 @@ def run(limit: int | None, folder: Path) -> RunRecord:
 
 @needs_data
 @needs_model
-@pytest.mark.parametrize("limit", [TENTH, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [TENTH, None])
 def test_a_model_that_knows_little_korean_is_asked_from_end_to_end_and_the_report_says_so(
     limit: int | None, tmp_path: Path
 ) -> None:

@@ -199,7 +199,7 @@ class _Line:
         found = self._value(key)
         if not isinstance(found, str) or not found.strip():
             raise self.error(f"{key} is {_shown(found)}; expected a text")
-        return self._whole(found.strip(), key)
+        return found.strip()
 
     def _name(self, key: str) -> str:
         """Return a number or a short text by which something is called."""
@@ -212,20 +212,13 @@ class _Line:
         found = self._value(*keys)
         if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
             raise self.error(f"{'.'.join(keys)} is {_shown(found)}; expected a list of texts")
-        return tuple(self._whole(entry.strip(), ".".join(keys)) for entry in found)
+        return tuple(entry.strip() for entry in found)
 
     def _one_of(self, key: str, known: Sequence[str]) -> str:
         found = self._text(key)
         if found not in known:
             raise self.error(f"{key} is '{_cut(found)}'.{nearest(found, known)}", f"expected {' or '.join(known)}")
         return found
-
-    def _whole(self, text: str, key: str) -> str:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise self.error(f"{key} holds half of a surrogate pair, which is no character") from None
-        return text
 
 
 def _shown(value: Any) -> str:
