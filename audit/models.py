@@ -54,6 +54,9 @@ def open_model(
         return _open_endpoint(source, source.endpoint, options)
     import torch
 
+    from fairprint.audit.backends.memory import keep_freed_memory
+
+    keep_freed_memory()
     with _quiet(), _loading(source):
         config, tokenizer, kind = _described(source, trust_remote_code)
         model, report = kind.load_class().from_pretrained(

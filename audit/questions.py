@@ -8,7 +8,7 @@ from fairprint.probes.errors import UsageError
 from fairprint.probes.instruments import INSTRUMENTS, Ability, Instrument, find_instruments
 from fairprint.probes.items import Item, ProbeSet, limit_items, shards
 
-SHARD_SIZE = 120
+SHARD_SIZE = 240
 """Items of a shard: what a killed run loses at the most."""
 
 

@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from fairprint.audit.backends.hf import BATCH_SIZE, BATCH_TOKENS, TOLERANCE, max_length, within_memory
+from fairprint.audit.backends.hf import BATCH_SIZE, BATCH_TOKENS, TOLERANCE, max_length
+from fairprint.audit.backends.memory import within_memory
 from fairprint.probes.errors import ModelError, RefusalError
 from fairprint.probes.requests import Backend, ClassifyRequest, ClassifyResponse
 

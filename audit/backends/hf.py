@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import torch
 
 from fairprint.audit.backends.gathering import Gather
+from fairprint.audit.backends.memory import within_memory
 from fairprint.probes.errors import ModelError
 from fairprint.probes.requests import Backend, SpanScore
 
@@ -316,48 +317,3 @@ def max_length(model: Any, tokenizer: Any) -> int:
         )
         limits.append(int(table) - (2 if config.model_type == "mpnet" else offset))
     return min(limits)
-
-
-def within_memory(
-    batch: Sequence[T],
-    run: Callable[[Sequence[T]], None],
-    size: Callable[[T], str],
-    *,
-    name: str,
-    notes: dict[str, None],
-) -> None:
-    """Run a batch, halving it where memory runs out, which is noted.
-
-    Args:
-        batch: what is run.
-        run: runs a part of it.
-        size: says how large a single one is.
-        name: how the model is called in messages.
-        notes: what a reader must know.
-
-    Raises:
-        ModelError: a single one does not fit into memory.
-    """
-    try:
-        run(batch)
-        return
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(batch) == 1:
-            raise ModelError(f"{name}: out of memory for {size(batch[0])}") from None
-    # outside of the handler, where the failed attempt holds no tensors any more
-    notes["memory ran out: some batches were halved, which can move the last digits"] = None
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    middle = len(batch) // 2
-    for part in (batch[:middle], batch[middle:]):
-        within_memory(part, run, size, name=name, notes=notes)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out."""
-    text = str(error).lower()
-    return (
-        isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text or "can't allocate" in text
-    )
