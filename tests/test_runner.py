@@ -56,15 +56,12 @@ def _blanked(path: Path, record: RunRecord) -> str:
 def test_two_runs_in_other_surroundings_are_equal_to_the_last_bit(
     kind: str, models: dict[str, Path], tmp_path: Path
 ) -> None:
-    found = []
-    for place, seed, zone in (("a", "1", "Asia/Seoul"), ("b/c", "2", "America/Lima")):
-        (tmp_path / place).mkdir(parents=True)
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": zone}
-        command = [FAIRPRINT, "audit", str(models[kind]), *ASK, "--country-iso-code", "KOR", "-q", "--limit", "360"]
-        subprocess.run(command, cwd=tmp_path / place, env=environment, check=True, capture_output=True)
-        (run,) = Store(tmp_path / place / "fairprint-runs").runs()
-        found.append(run)
-    first, second = found
+    audit(str(models[kind]), SETS, limit=360, country_iso_code="KOR", store=tmp_path / "a")
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    environment = {**os.environ, "PYTHONHASHSEED": "2", "TZ": "America/Lima"}
+    command = [FAIRPRINT, "audit", str(models[kind]), *ASK, "--country-iso-code", "KOR", "-q", "--limit", "360"]
+    subprocess.run(command, cwd=tmp_path / "b" / "c", env=environment, check=True, capture_output=True)
+    (first,), (second,) = Store(tmp_path / "a").runs(), Store(tmp_path / "b" / "c" / "fairprint-runs").runs()
     assert _scores(first) == _scores(second)
     assert first.record().scores == second.record().scores
     assert first.record().estimates == second.record().estimates
@@ -73,8 +70,8 @@ def test_two_runs_in_other_surroundings_are_equal_to_the_last_bit(
 
 
 def test_a_killed_run_goes_on_where_it_was(models: dict[str, Path], tmp_path: Path) -> None:
+    audit(str(models["causal"]), SETS, country_iso_code="KOR", store=tmp_path / "whole")
     command = [FAIRPRINT, "audit", str(models["causal"]), *ASK, "--country-iso-code", "KOR", "-q", "--store"]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
     with subprocess.Popen([*command, str(tmp_path / "killed")], stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
         while len(list((tmp_path / "killed").glob("*/scores/*.parquet"))) < 2 and time.monotonic() < deadline:
@@ -86,7 +83,7 @@ def test_a_killed_run_goes_on_where_it_was(models: dict[str, Path], tmp_path: Pa
     total = len(prepare(SETS, ability=KINDS["causal"].ability()).shards)
     assert 2 <= len(kept) < total
 
-    subprocess.run([*command, str(tmp_path / "killed"), "--resume"], check=True, capture_output=True)
+    audit(str(models["causal"]), SETS, country_iso_code="KOR", store=tmp_path / "killed", resume=True)
 
     assert [run.run_id for run in Store(tmp_path / "killed").runs()] == [killed.run_id]
     now = {name: (killed.path / "scores" / f"{name}.parquet").stat().st_mtime_ns for name in killed.shard_names()}
