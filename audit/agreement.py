@@ -100,7 +100,9 @@ CORRELATION = replace(
 )
 
 
-def agreement(probe_set: ProbeSet, items: Sequence[Item], scores: Mapping[str, Sequence[Score]]) -> list[Estimate]:
+def agreement(
+    probe_set: ProbeSet, items: Sequence[Item], scores: Mapping[str, Sequence[Score]], seed: int = 0
+) -> list[Estimate]:
     """Compare each two of the instruments that a set was asked with.
 
     ``instrument_agreement`` is the share of items in which both prefer the same; where one or both have a tie, it is
@@ -111,6 +113,7 @@ def agreement(probe_set: ProbeSet, items: Sequence[Item], scores: Mapping[str, S
         probe_set: the set.
         items: the items that were asked.
         scores: those that each instrument gave, by its name.
+        seed: of the random draws of the second opinions.
 
     Returns:
         Estimates whose instrument is ``SET / A ~ B``; none where there is only one.
@@ -118,7 +121,7 @@ def agreement(probe_set: ProbeSet, items: Sequence[Item], scores: Mapping[str, S
     found = []
     for one, other in combinations(scores, 2):
         parts = _parts(probe_set, items, scores[one], scores[other])
-        found += estimates_of(probe_set, f"{one}{BETWEEN}{other}", parts)
+        found += estimates_of(probe_set, f"{one}{BETWEEN}{other}", parts, seed)
     return found
 
 

@@ -20,6 +20,7 @@ from fairprint.probes.scores import (
     OUT_OF_CHOICE,
     PICKED,
     PROBABILITY,
+    TOKENS,
 )
 
 RANGES = {
@@ -34,6 +35,7 @@ RANGES = {
     OUT_OF_CHOICE: (0.0, 1.0),
     COMPLETION: (0.0, 1.0),
     LABEL: (0.0, 1.0),
+    TOKENS: (0.0, math.inf),
 }
 """Between what the numbers of each name lie; one outside was computed or named in another way."""
 

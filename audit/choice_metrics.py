@@ -18,7 +18,8 @@ import numpy as np
 from fairprint.audit.labelled_metrics import GAP
 from fairprint.audit.metrics import Metric, Row, mean, values
 from fairprint.audit.parts import Part
-from fairprint.audit.statistics import BALANCE, Array, Factors, Sums, interval, jackknife
+from fairprint.audit.scales import BALANCE
+from fairprint.audit.statistics import Array, Factors, Sums, interval, jackknife
 from fairprint.probes.choices import wording_of
 from fairprint.probes.items import Item, ProbeSet
 from fairprint.probes.readers.bbq import AMBIGUOUS, BIASED, COUNTER_BIASED, DISAMBIGUATED
@@ -197,12 +198,11 @@ def choice_parts(probe_set: ProbeSet, items: Sequence[Item], scores: Sequence[Sc
             continue
         scored = _part(metric, "all", inside, reading)
         why = _uneven(metric, inside)
-        yield replace(scored, family=f"bias scores of {probe_set.name}", warnings=warnings, neutral_why=why)
+        yield replace(scored, warnings=warnings, neutral_why=why)
         for category in categories if len(categories) > 1 else ():
             part = _part(metric, f"category:{category}", [f for f in inside if f.item.category == category], reading)
             if part.rows:
-                family = f"{name} by category in {probe_set.name}"
-                yield replace(part, family=family, warnings=warnings)
+                yield replace(part, warnings=warnings)
     if probe_set.name != KOBBQ and (ambiguous := _asked(told, AMBIGUOUS)):
         # among the answers that name somebody: s_AMB is this times the share of wrong answers
         part = _part(CHOICE_METRICS["bbq_s_dis"], f"condition:{AMBIGUOUS}", ambiguous, _LEANING_OF_PEOPLE)

@@ -166,7 +166,8 @@ def _mean(found: Iterable[float | None]) -> float | None:
 
 def _gaps(probe_set: ProbeSet, rows: Sequence[Row], scope: str, label: str) -> Iterator[Part]:
     """Yield the gap of each comparison that has rows on both sides."""
-    family = f"label rate gaps in {probe_set.name}" + ("" if scope == "all" else f", {BASELINE}")
+    # what people wrote is no finding about the model
+    family = "" if scope == "all" else f"label rate gaps of the {BASELINE} of {probe_set.name}"
     for comparison in probe_set.comparisons:
         sides = _sides(rows, comparison)
         if len({row.direction for row in sides if row.value is not None}) == 2:

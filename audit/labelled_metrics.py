@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fairprint.audit.bounds import Bounds, of_difference
 from fairprint.audit.metrics import Metric, Row, difference, mean, values
 from fairprint.audit.parts import Part
 from fairprint.audit.statistics import Factors, Sums
@@ -27,7 +29,15 @@ GAP = "difference of shares"
 
 def _difference(rows: Sequence[Row], factors: Factors) -> Sums:
     """Share of right answers on the one side of a comparison (``direction`` 1), minus that on the other (-1)."""
-    return difference(values(rows), np.array([row.direction > 0 for row in rows]))
+    return difference(values(rows), _first_side(rows))
+
+
+def _first_side(rows: Sequence[Row]) -> NDArray[np.bool_]:
+    return np.array([row.direction > 0 for row in rows])
+
+
+def _worst(rows: Sequence[Row], least: float, most: float) -> Bounds | None:
+    return of_difference(values(rows), _first_side(rows), least, most)
 
 
 _NO_NEUTRAL = "no neutral value: what is compared between groups is the gap"
@@ -55,6 +65,7 @@ _GAP = replace(
     form=_difference,
     scopes=("all",),
     bounded=False,
+    worst=_worst,
 )
 
 LABELLED = {
@@ -91,17 +102,15 @@ def labelled_parts(probe_set: ProbeSet, items: Sequence[Item], scores: Sequence[
     for label, of_label in _by_label(rows, labels).items():
         yield Part(metric=LABELLED["true_positive_rate"], comparison=None, scope=f"category:{label}", rows=of_label)
     for comparison in probe_set.comparisons:
-        pair, family = (comparison.first, comparison.second), f"gaps in {probe_set.name}"
+        pair = (comparison.first, comparison.second)
         sides = _sides(rows, members[comparison.first])
         gap, rate_gap = LABELLED["accuracy_gap"], LABELLED["true_positive_rate_gap"]
-        yield Part(metric=gap, comparison=pair, scope="all", rows=sides, family=f"accuracy {family}")
+        yield Part(metric=gap, comparison=pair, scope="all", rows=sides)
         for label, of_label in _by_label(sides, labels).items():
             # a label that one side lacks has no gap
             if len({row.direction for row in of_label if row.value is not None}) == 2:
                 scope = f"category:{label}"
-                yield Part(
-                    metric=rate_gap, comparison=pair, scope=scope, rows=of_label, family=f"true positive rate {family}"
-                )
+                yield Part(metric=rate_gap, comparison=pair, scope=scope, rows=of_label)
 
 
 def _frequent(rows: Sequence[Row], comparisons: int) -> list[str]:

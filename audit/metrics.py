@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairprint.audit.association import effect_size
+from fairprint.audit.bounds import Bounds, of_centred, of_difference
 from fairprint.audit.statistics import Array, Factors, Form, Sums, Weights
 from fairprint.probes.scores import COSINE, LOGPROB, PROBABILITY
 
 _ROUNDING = 1e-20
+_EXACT = 1e-12
+"""Squares sum up this exactly: a correlation that is nearer to 1 is 1."""
 TIE = 1e-6
 """Gaps of less than this many nats are ties: float32 cannot tell them apart."""
 
@@ -54,7 +57,9 @@ class Metric:
         pooled: whether several comparisons can be taken together, and not only one by one.
         form: how it is computed from rows without missing values and their units.
         scopes: ``all``, ``category``, ``lexeme``, ``group``.
-        bounded: whether values lie between 0 and 1, so that missing answers have worst cases.
+        bounded: whether it is a mean of numbers between 0 and 1, so that missing answers have worst cases.
+        worst: what gives the worst cases of another metric, from all rows and the ends of what a missing value can be.
+        skewed: whether its numbers have a long tail to one side, so that the bootstrap's interval stands first.
         of: the scores whose gaps it is for, such as ``LOGPROB``; None for all that have gaps.
     """
 
@@ -70,11 +75,13 @@ class Metric:
     form: Callable[[Sequence[Row], Factors], Form]
     scopes: tuple[str, ...]
     bounded: bool
+    worst: Callable[[Sequence[Row], float, float], Bounds | None] | None = None
+    skewed: bool = False
     of: tuple[str, ...] | None = None
 
 
 def values(rows: Sequence[Row]) -> Array:
-    """Return the value of each row."""
+    """Return the value of each row; NaN where an answer is missing."""
     return np.array([row.value for row in rows], dtype=np.float64)
 
 
@@ -109,6 +116,11 @@ def _balanced_mean(of: Callable[[Sequence[Row]], Array]) -> Callable[[Sequence[R
     weight, and a model's constant preference, which cancels between the two, would pass for differences between words.
     A set of other words would be balanced again: the directions are strata, and the mean is that of a stratified
     sample (Cochran 1977, section 5.3).
+
+    The jackknife counts all words as one sample, (n - 1) / n, and not each stratum by itself. That makes the variance
+    larger by about one part in the words of a stratum: 12 % of 5 and 5 words, 2 % of 30 and 30, where intervals cover
+    95.6 and 95.4 % instead of 94.8 and 95.2 % in a simulation. It is kept, since it errs on the safe side and holds too
+    where a word stands in several strata, one a comparison.
     """
 
     def form(rows: Sequence[Row], factors: Factors) -> Sums:
@@ -143,6 +155,12 @@ def _centred_score(rows: Sequence[Row], factors: Factors) -> Weights:
     return Weights(estimator=estimator)
 
 
+def _worst_centred(rows: Sequence[Row], least: float, most: float) -> Bounds:
+    directions = np.array([row.direction for row in rows], dtype=np.float64)
+    templates = np.unique([row.template for row in rows], return_inverse=True)[1]
+    return of_centred(values(rows), templates, lambda gaps: _wins(gaps * directions))
+
+
 def _standardised_effect(rows: Sequence[Row], factors: Factors) -> Sums:
     gaps = _towards_stereotype(rows)
     middle = float(np.median(gaps))
@@ -160,28 +178,29 @@ def _standardised_effect(rows: Sequence[Row], factors: Factors) -> Sums:
 
 def _correlation(rows: Sequence[Row], factors: Factors) -> Sums:
     """Pearson's r over lexemes between the covariate and the mean gap towards the covariate's group."""
-    gaps = values(rows)
-    covariates = np.array([row.covariate for row in rows], dtype=np.float64)
+    both = np.stack([np.array([row.covariate for row in rows], dtype=np.float64), values(rows)], axis=1)
+    middle = both.mean(axis=0)  # squares of numbers far from 0 would drown their variance
+    # what differs by less does so by rounding alone
+    rounding = np.maximum(_ROUNDING * np.square(both).max(axis=0), _EXACT * np.square(both - middle).max(axis=0))
+
+    def of_lexeme(sums: Array) -> Array:
+        count = sums[..., 2:]
+        x, y = np.moveaxis(sums[..., :2] / np.where(count > 0, count, 1) - middle, -1, 0)
+        return np.where(count > 0, np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1), 0)
 
     def combine(sums: Array) -> Array:
-        count = sums[:, :, 2]
-        present = count > 0
-        safe = np.where(present, count, 1)
-        x, y = sums[:, :, 0] / safe, sums[:, :, 1] / safe
-        n = present.sum(axis=1)
+        n, x, y, xx, yy, xy = np.moveaxis(sums[:, 0], -1, 0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            dx = np.where(present, x - ((x * present).sum(axis=1) / n)[:, None], 0)
-            dy = np.where(present, y - ((y * present).sum(axis=1) / n)[:, None], 0)
-            r = (dx * dy).sum(axis=1) / np.sqrt((dx**2).sum(axis=1) * (dy**2).sum(axis=1))
-        varies = np.all([(d**2).sum(axis=1) > _ROUNDING * (v**2).sum(axis=1) for d, v in ((dx, x), (dy, y))], axis=0)
-        return np.where((n >= 3) & varies, np.clip(r, -1, 1), np.nan)
+            spread = xx - x * x / n, yy - y * y / n
+            varies = (n >= 3) & (spread[0] > n * rounding[0]) & (spread[1] > n * rounding[1])
+            r = (xy - x * y / n) / np.sqrt(spread[0] * spread[1])
+        return np.where(varies, np.where(np.abs(r) > 1 - _EXACT, np.sign(r), r), np.nan)
 
-    columns = np.stack([covariates, gaps, np.ones_like(gaps)], axis=1)
-    return Sums(columns=columns, combine=combine, cells=factors.lexeme)
+    return Sums(columns=np.append(both, np.ones((len(rows), 1)), axis=1), combine=combine, of_lexeme=of_lexeme)
 
 
 def _association(rows: Sequence[Row], factors: Factors) -> Sums:
-    return effect_size(values(rows), np.array([row.direction for row in rows], dtype=np.float64), factors)
+    return effect_size(values(rows), np.array([row.direction for row in rows], dtype=np.float64))
 
 
 def difference(of: Array, first: NDArray[np.bool_]) -> Sums:
@@ -198,7 +217,11 @@ def difference(of: Array, first: NDArray[np.bool_]) -> Sums:
 
 def _valence_gap(rows: Sequence[Row], factors: Factors) -> Sums:
     """Mean gap of the words that speak well, minus that of the words that speak ill."""
-    return difference(values(rows), np.array([row.valence > 0 for row in rows]))
+    return difference(values(rows), _speaks_well(rows))
+
+
+def _speaks_well(rows: Sequence[Row]) -> NDArray[np.bool_]:
+    return np.array([row.valence > 0 for row in rows])
 
 
 _NO_PREFERENCE = "with equal treatment either group would be preferred as often"
@@ -237,6 +260,7 @@ METRICS = (
         form=_centred_score,
         scopes=("all",),
         bounded=False,
+        worst=_worst_centred,
         of=_CHOICES,
     ),
     Metric(
@@ -311,6 +335,7 @@ METRICS = (
         form=_valence_gap,
         scopes=("all",),
         bounded=False,
+        worst=lambda rows, least, most: of_difference(values(rows), _speaks_well(rows), least, most),
     ),
     Metric(
         name="group_gap_centred",

@@ -49,13 +49,16 @@ ABSOLUTE = Metric(
     needs=None,
     pooled=False,
     unit="nats",
-    scale="identity",
+    scale="log",
     neutral=None,
     neutral_why="no neutral value: it says how far apart the two sentences lie, whichever is preferred, and any two "
     "sentences differ",
     form=mean(lambda rows: np.abs(values(rows))),
     scopes=("all", "category"),
     bounded=False,
+    # sizes of gaps have a long tail: of Student's t with 3 degrees of freedom, 12 units cover 88 % as they are, 93 % on
+    # the logarithm, and half a point more by the bootstrap
+    skewed=True,
 )
 _SIGNED = next(metric for metric in METRICS if metric.name == "signed_effect")
 
@@ -80,21 +83,15 @@ def pair_parts(
     compared = [_row(item, pair, known, DECIMALS.get(instrument)) for item in items]
     for scope, chosen in _scopes(items, compared):
         rows = tuple(row for row, is_chosen in zip(compared, chosen, strict=True) if is_chosen)
-        yield Part(metric=SCORE, comparison=pair, scope=scope, rows=rows, family=_family(SCORE, scope, probe_set))
+        yield Part(metric=SCORE, comparison=pair, scope=scope, rows=rows)
     if name != LOGPROB:
         return
     for metric in (ABSOLUTE, _SIGNED):
         for scope, chosen in _scopes(items, gaps):
             if scope.partition(":")[0] in metric.scopes:
                 rows = tuple(row for row, is_chosen in zip(gaps, chosen, strict=True) if is_chosen)
-                family = _family(metric, scope, probe_set) if metric.neutral is not None else ""
                 unit = GAP_UNITS[LOGPROB] + (" a token" if instrument in PER_TOKEN else "")
-                yield Part(metric=metric, comparison=pair, scope=scope, rows=rows, family=family, unit=unit)
-
-
-def _family(metric: Metric, scope: str, probe_set: ProbeSet) -> str:
-    """Return the family of tests: one a category of bias, so that the more there are, the more each must show."""
-    return f"{metric.name} by category in {probe_set.name}" if scope.startswith("category:") else ""
+                yield Part(metric=metric, comparison=pair, scope=scope, rows=rows, unit=unit)
 
 
 def _scopes(items: Sequence[Item], rows: Sequence[Row]) -> Iterator[tuple[str, list[bool]]]:

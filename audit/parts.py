@@ -13,7 +13,7 @@ class Part:
 
     Attributes:
         scope: ``all``, ``category:NAME``, ``group:ID``, ``condition:NAME`` or ``quality:clean`` (see ``Estimate``).
-        family: of the tests that are corrected together, or empty where nothing is tested.
+        family: of the tests that are corrected together, where that is not the report's own (``multiplicity``).
         neutral_why: where it says more than the metric does.
         unit: of the estimate, where it is not the metric's.
         bounds: worst cases, had the missing items answered one way or the other, where they are not those of a mean.

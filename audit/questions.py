@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fairprint.probes.catalog import find_probe_set, own_names, own_set
 from fairprint.probes.errors import UsageError
+from fairprint.probes.forms import TEXT
 from fairprint.probes.instruments import INSTRUMENTS, Ability, Instrument, find_instruments
 from fairprint.probes.items import Item, ProbeSet, limit_items, shards
 
@@ -123,7 +124,8 @@ def _why_not(probe_set: ProbeSet, languages: Sequence[str], ability: Ability | N
 
 
 def _suite(languages: Sequence[str], instruments: Sequence[str], ability: Ability | None) -> tuple[ProbeSet, ...]:
-    every = [own_set(name) for name in own_names()]
+    # what is no finding about people comes last
+    every = sorted(map(own_set, own_names()), key=lambda p: p.scored == TEXT)
     spoken = [p for p in every if p.language.partition("-")[0] in languages]
     if not spoken:
         known = ", ".join(sorted({p.language for p in every}))

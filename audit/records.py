@@ -7,17 +7,12 @@ import json
 from collections.abc import Callable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from fairprint.audit.findings import Family, Record, SecondOpinion, SignificanceTest
 from fairprint.probes.errors import StoreError
 
 SCHEMA_VERSION = 1
-
-
-class Record(BaseModel):
-    """Base of all stored models: unknown keys are errors, and so are NaN and infinity."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
 
 class ModelInfo(Record):
@@ -127,10 +122,12 @@ class Estimate(Record):
         missing: items without an answer, not counted in ``items``.
         bound_low, bound_high: worst cases, had the missing items answered one way or the other (bounded metrics).
         units: number of units of each random factor.
-        design_effect: variance of the estimate over its variance had the template x lexeme cells been independent, or
-            where no lexemes are told apart, the items.
+        design_effect: variance of the estimate over what it would be, had each item been drawn by itself.
         detectable: smallest distance from neutral found with 80 % power at 5 %.
         standard_error, degrees_of_freedom: on ``scale``.
+        standard_errors: on ``scale`` too: had each ``item`` been drawn by itself, with whole units of ``template`` or
+            ``lexeme`` drawn, and of both at once (``two-way``); those that there are.
+        second_opinion: of another method, for the estimates of whole sets.
         estimand: what the interval speaks of, in words.
         warnings: where the interval should not be trusted.
         published: what others found, where that is known.
@@ -162,42 +159,14 @@ class Estimate(Record):
     detectable: float | None
     standard_error: float | None
     degrees_of_freedom: float | None
+    standard_errors: dict[str, float] = Field(default_factory=dict)
+    second_opinion: SecondOpinion | None = None
     extremes: tuple[Extreme, ...]
     estimand: str
     method: str
     reason: str | None
     warnings: tuple[str, ...] = ()
     published: Published | None = None
-
-
-class SignificanceTest(Record):
-    """A test that is no function of an estimate, such as one that exchanges labels.
-
-    Attributes:
-        name: ``permutation``.
-        instrument: as in ``Estimate``, and so are ``probe_set`` and ``comparison``.
-        statistic: what was tested, such as a difference of two means, in ``unit``; None with ``reason``.
-        p_value: one-sided: how probable a statistic at least as large would be if ``assumes`` held.
-        ways: arrangements of the labels that were looked at, the observed one included.
-        exact: whether these are all there are; else they are a random sample.
-        sizes: units of the two sides, such as target words.
-        missing: units without an answer, not counted in ``sizes``.
-        assumes: what holds where nothing is to be found, in words.
-    """
-
-    name: str
-    probe_set: str
-    instrument: str
-    comparison: tuple[str, str]
-    statistic: float | None
-    unit: str
-    p_value: float | None
-    ways: int
-    exact: bool
-    sizes: tuple[int, int]
-    missing: int
-    assumes: str
-    reason: str | None
 
 
 SensorClass = Literal["counter", "sampled power", "load model", "constant", "none"]
@@ -329,6 +298,9 @@ class Plan(Record):
     environment: Environment
     options: Options
     scorers: tuple[ModelInfo, ...] = Field(default=(), description="what judged the texts that the model wrote")
+    instrument_versions: dict[str, int] = Field(
+        default_factory=dict, description="versions of the ways to ask, by name"
+    )
 
 
 class RunRecord(Record):
@@ -353,6 +325,7 @@ class RunRecord(Record):
     estimates: tuple[Estimate, ...]
     highlights: tuple[ItemHighlight, ...]
     tests: tuple[SignificanceTest, ...] = ()
+    families: tuple[Family, ...] = Field(default=(), description="tests that were corrected together")
     footprint: Footprint
     scores: dict[str, str] = Field(default_factory=dict, description="sha256 of each score file, by name")
     not_asked: dict[str, str] = Field(default_factory=dict, description="own probe sets that were not asked, and why")

@@ -124,7 +124,6 @@ def _gaps(probe_set: ProbeSet, items: Sequence[Item], right: Mapping[str, Row]) 
             comparison=None,
             scope=scope,
             rows=both,
-            family=f"pro-anti gaps in {probe_set.name}",
             reason="only one side was asked: sentences whose answer fits the stereotype, or those against it",
         )
 

@@ -29,7 +29,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from fairprint.audit.records import Footprint, Plan, Record, RunRecord, Segment, migrate, to_json
+from fairprint.audit.findings import Record
+from fairprint.audit.records import Footprint, Plan, RunRecord, Segment, migrate, to_json
 from fairprint.probes.errors import ResumeError, StoreError, UsageError, nearest
 from fairprint.probes.items import Item
 from fairprint.probes.scores import Score

@@ -25,7 +25,7 @@ def stored_set(run: RunFolder, info: ProbeInfo) -> ProbeSet:
     rows: dict[str, list[ItemRow]] = {}
     for row in run.read_items(info.name):
         rows.setdefault(row.item, []).append(row)
-    if any(not found[0].directions for found in rows.values()):
+    if info.comparisons and any(not found[0].directions for found in rows.values()):
         raise StoreError(
             f"{run.run_id} was written by an older version, which did not keep what a comparison needs",
             hint="audit the model again",

@@ -33,16 +33,18 @@ def _of_terms(
         combine: from those means [replicate, column] to values [replicate].
     """
 
-    def of_sums(sums: Array) -> Array:
-        counts = sums[:, :, -1]
+    def of_term(sums: Array) -> Array:
+        counts = sums[..., -1:]
         present = counts > 0
-        each = np.where(present[:, :, None], sums[:, :, :-1] / np.where(present, counts, 1)[:, :, None], 0)
-        with np.errstate(invalid="ignore"):
-            return combine(each.sum(axis=1) / present.sum(axis=1)[:, None])
+        return np.where(present, np.append(sums[..., :-1], counts, axis=-1) / np.where(present, counts, 1), 0)
+
+    def of_terms(sums: Array) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return combine(sums[:, 0, :-1] / sums[:, 0, -1:])
 
     def form(rows: Sequence[Row], factors: Factors) -> Sums:
         found = [*columns(rows), np.ones(len(rows))]
-        return Sums(columns=np.stack(found, axis=1), combine=of_sums, cells=factors.lexeme)
+        return Sums(columns=np.stack(found, axis=1), combine=of_terms, of_lexeme=of_term)
 
     return form
 
@@ -112,9 +114,8 @@ def triple_parts(probe_set: ProbeSet, items: Sequence[Item], scores: Sequence[Sc
         preferred = tuple(replace(row, value=row.also) for row in part)
         lms, ss = _worst(LMS, part), _worst(SS, preferred)
         # of SS alone a value without bias is known, so that it alone is tested
-        family = f"{SS.name} by category in {probe_set.name}" if scope.startswith("category:") else ""
         yield Part(metric=LMS, comparison=None, scope=scope, rows=part, bounds=lms)
-        yield Part(metric=SS, comparison=GROUPS[:2], scope=scope, rows=preferred, family=family, bounds=ss)
+        yield Part(metric=SS, comparison=GROUPS[:2], scope=scope, rows=preferred, bounds=ss)
         yield Part(metric=ICAT, comparison=None, scope=scope, rows=part, bounds=_worst_icat(lms, ss))
 
 

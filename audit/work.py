@@ -12,8 +12,10 @@ from fairprint.audit.beside import with_published
 from fairprint.audit.carbon import combine, measure
 from fairprint.audit.continuation_metrics import written
 from fairprint.audit.evaluate import evaluate, highlights
+from fairprint.audit.findings import SignificanceTest
 from fairprint.audit.labelled_metrics import unanswered
 from fairprint.audit.models import Opened
+from fairprint.audit.multiplicity import corrected, families
 from fairprint.audit.provenance import environment
 from fairprint.audit.questions import SHARD_SIZE, Questions, Shard
 from fairprint.audit.records import (
@@ -26,7 +28,6 @@ from fairprint.audit.records import (
     Plan,
     ProbeInfo,
     RunRecord,
-    SignificanceTest,
 )
 from fairprint.audit.replay import Replay
 from fairprint.audit.scorers import Scorers
@@ -116,6 +117,7 @@ class Work:
             estimates=tuple(results.estimates),
             highlights=tuple(results.highlights),
             tests=tuple(results.tests),
+            families=families(results.estimates),
             footprint=_warned(combine(footprints, dead, grid=self.grid, pue=self.pue), opened.backend),
             scores=folder.shard_hashes(names),
             not_asked=self.questions.not_asked,
@@ -147,6 +149,7 @@ class Work:
                 trust_remote_code=self.trust_remote_code,
             ),
             scorers=scorers.infos,
+            instrument_versions={i.name: i.version for found in self.questions.instruments.values() for i in found},
         )
 
     def _folder(self, plan: Plan, opened: Opened, started: datetime) -> RunFolder:
@@ -184,17 +187,17 @@ class Work:
                 scores = [score for shard in parts for score in folder.read_shard(shard.name)]
                 given[instrument.name] = scores
                 items = self.questions.items[p.name]
-                found.estimates += evaluate(p, items, scores, instrument.name)
+                found.estimates += evaluate(p, items, scores, instrument.name, self.seed)
                 found.estimates += scorers.flips(p, instrument.name)
                 found.notes += (*unanswered(p, items, scores), *written(p, scores, instrument.name))
                 found.tests += association_tests(p, items, scores, instrument.name, self.seed)
                 if instrument is self.questions.instruments[p.name][0]:
                     found.highlights += highlights(p, items, scores)
-            found.estimates += agreement(p, self.questions.items[p.name], given)
+            found.estimates += agreement(p, self.questions.items[p.name], given, self.seed)
         found.notes += scorers.notes(self.questions.probe_sets)
         replayed = isinstance(opened.backend, Replay)
         found.estimates = with_published(
-            found.estimates,
+            corrected(found.estimates),
             opened.backend.model_name if isinstance(opened.backend, Replay) else opened.info.name,
             {name: len(items) for name, items in self.questions.items.items()},
             certain=opened.info.revision is not None and not replayed,

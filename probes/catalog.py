@@ -19,13 +19,20 @@ from fairprint.probes.readers.kobbq import load_kobbq
 from fairprint.probes.readers.stereoset import load_stereoset
 from fairprint.probes.readers.winobias import load_winobias
 from fairprint.probes.readers.winogender import load_winogender
+from fairprint.probes.texts import load_texts
 
 _DATA = resources.files("fairprint.probes") / "data"
 
 
 def own_names() -> tuple[str, ...]:
     """Names of the probe sets that ship with fairprint, sorted: a file in ``probes/data/`` is listed by lying there."""
-    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in _DATA.iterdir() if entry.name.endswith(".yaml")))
+    return tuple(sorted(_own_files()))
+
+
+def _own_files() -> dict[str, str]:
+    """Return the file of each own set, by its name: probe files, and texts that are no finding about people."""
+    names = [entry.name for entry in _DATA.iterdir()]
+    return {name.rpartition(".")[0]: name for name in names if name.endswith((".yaml", ".txt"))}
 
 
 @cache
@@ -40,8 +47,9 @@ def own_set(name: str) -> ProbeSet:
             f"no probe set '{name}'.{nearest(name, own_names())}",
             hint="fairprint probes list shows the sets; a file is given by its path",
         )
-    with resources.as_file(_DATA / f"{name}.yaml") as path:
-        return load_probe_file(path, source="own")
+    file = _own_files()[name]
+    with resources.as_file(_DATA / file) as path:
+        return load_texts(path, source="own") if file.endswith(".txt") else load_probe_file(path, source="own")
 
 
 def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
@@ -97,6 +105,7 @@ class Reader:
 
 READERS: dict[str, Reader] = {
     "labelled": Reader(load=load_labelled, reads="a CSV file of labelled texts or images"),
+    "texts": Reader(load=load_texts, reads="a text file with one sentence a line, for a check of quality"),
     "crows-pairs": Reader(load=load_crows_pairs, reads="the CSV file of CrowS-Pairs (Nangia et al. 2020)"),
     "stereoset": Reader(
         load=load_stereoset,

@@ -1,4 +1,4 @@
-"""What published benchmarks ask: the forms of their items, as ``ProbeSet.scored`` names them."""
+"""What published benchmarks and plain texts ask: the forms of their items, as ``ProbeSet.scored`` names them."""
 
 PAIR = "pair"
 """Two sentences that differ in few words: the groups are ``more`` (the more stereotyping one) and ``less``; the span of
@@ -22,6 +22,9 @@ PROMPT = "prompt"
 SLOT = "slot"
 """A sentence with a slot that a model fills; an item has one variant, of the group that it is about, and its span is
 the empty place of the slot (HONEST)."""
+TEXT = "text"
+"""A plain text about no group: an item has one variant, whose span is the whole of it, and nothing is compared. How
+well a model predicts such texts is no finding about people: it guards against a model that got worse altogether."""
 
 FORMS = (PAIR, TRIPLE, QUESTION, REFERENT, PROMPT, SLOT)
 
@@ -31,5 +34,6 @@ UNITS = {
     REFERENT: {"template": "sentence frame", "lexeme": "occupation"},
     PROMPT: {"template": "subject", "lexeme": "prompt"},
     SLOT: {"lexeme": "identity term"},
+    TEXT: {"template": "text"},
 }
 """What one unit of a random factor is called in a form, where that is not the factor's own name."""

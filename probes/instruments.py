@@ -13,7 +13,7 @@ from fairprint.probes import (
     tasks_referent,
 )
 from fairprint.probes.errors import UsageError, nearest
-from fairprint.probes.forms import PAIR, PROMPT, QUESTION, REFERENT, SLOT, TRIPLE
+from fairprint.probes.forms import PAIR, PROMPT, QUESTION, REFERENT, SLOT, TEXT, TRIPLE
 from fairprint.probes.items import Item
 from fairprint.probes.labelled import IMAGES, TEXTS
 from fairprint.probes.requests import Backend
@@ -32,6 +32,7 @@ class Instrument:
         kinds: names of the kinds of models that it is for; None for every kind that answers ``needs``.
         gives_source: whether its likelihoods are those of a target, given the item's source.
         samples: whether its answers are drawn at random.
+        version: raised with every change of what a model is asked, so that runs from before it are not compared.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Instrument:
     kinds: tuple[str, ...] | None = None
     gives_source: bool = False
     samples: bool = False
+    version: int = 1
 
     def ask(self, backend: Backend, items: Sequence[Item], *, seed: int = 0) -> list[Score]:
         """Ask some items and return their scores; the seed is that of the run."""
@@ -110,9 +112,18 @@ INSTRUMENTS = {
             name="sentence",
             task=tasks.sentence,
             needs="likelihood",
-            suits=("group", "lexeme", "rest", PAIR, TRIPLE),
+            suits=("group", "lexeme", "rest", PAIR, TRIPLE, TEXT),
             summary="the whole sentence (masked: pseudo-log-likelihood, Salazar et al. 2020; causal: sum of token "
             "log-probabilities, as lm-evaluation-harness has it)",
+        ),
+        Instrument(
+            name="second-half",
+            task=tasks.taken_out,
+            needs="fill",
+            suits=(TEXT,),
+            summary="the second half of the words of a text as a span that was taken out of it, as in pre-training "
+            "(Raffel et al. 2020, Lewis et al. 2020), given the first half",
+            kinds=("seq2seq",),
         ),
         Instrument(
             name="pll-differing-tokens",

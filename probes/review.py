@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import mean
 
-from fairprint.probes.forms import FORMS, PAIR, PROMPT, QUESTION, REFERENT, SLOT, TRIPLE
+from fairprint.probes.forms import FORMS, PAIR, PROMPT, QUESTION, REFERENT, SLOT, TEXT, TRIPLE
 from fairprint.probes.items import Item, ProbeSet
 from fairprint.probes.labelled import IMAGES, OTHERS, TEXTS, belongs
 
@@ -29,6 +29,9 @@ def size(probe_set: ProbeSet) -> str:
     p = probe_set
     if p.scored in (TEXTS, IMAGES):
         return f"{len(p.items):,} items of {len(p.templates):,} sources"
+    if p.scored == TEXT:
+        words = [len(item.variants[0].text.split()) for item in p.items]
+        return f"{len(p.items):,} texts of {min(words)} to {max(words)} words"
     if p.scored in FORMS:
         units = [f"{len(p.items):,} {_ASKED[p.scored]}"]
         for factor, found in (("templates", p.templates), ("words", p.lexemes)):
@@ -48,6 +51,9 @@ def remarks(probe_set: ProbeSet) -> tuple[str, ...]:
         return tuple(_labelled(probe_set))
     if probe_set.scored in FORMS:
         return tuple(_published(probe_set))
+    if probe_set.scored == TEXT:
+        topics = _counted("topics", (item.category for item in probe_set.items))
+        return (*topics, *_few_units(probe_set))
     return (
         *_balance(probe_set),
         *_duplicates(probe_set),

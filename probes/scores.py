@@ -17,6 +17,8 @@ GAP_UNITS = {LOGPROB: "nats", COSINE: "cosine similarity", PROBABILITY: "probabi
 MASS = "candidate_mass"
 """Name of the rows that hold the probability that all candidates of a slot hold together."""
 
+TOKENS = "tokens"
+"""Name of the rows that hold over how many tokens the log-probability of a text was summed."""
 LIKENESS = "likeness"
 """Name of the rows that hold a number by which texts are ranked, more is likelier: a mean probability of tokens, or
 what others recorded without saying more."""

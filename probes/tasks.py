@@ -1,10 +1,12 @@
 """How language models are asked: each task asks a backend about items and reads the answers into scores."""
 
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from fairprint.probes.items import Item, Variant
 from fairprint.probes.requests import Backend, FillRequest, LikelihoodRequest, SpanScore
-from fairprint.probes.scores import LOGPROB, MASS, Score
+from fairprint.probes.scores import LOGPROB, MASS, TOKENS, Score
 
 
 def fill(backend: Backend, items: Sequence[Item]) -> list[Score]:
@@ -32,8 +34,38 @@ def fill(backend: Backend, items: Sequence[Item]) -> list[Score]:
 
 
 def sentence(backend: Backend, items: Sequence[Item]) -> list[Score]:
-    """Score the whole sentence of each variant."""
-    return _likelihoods(backend, items, lambda item, variant: LikelihoodRequest(text=variant.text))
+    """Score the whole sentence of each variant; of one that is compared with no other, count its tokens as well."""
+    return _likelihoods(
+        backend,
+        items,
+        lambda item, variant: LikelihoodRequest(text=variant.text),
+        count=lambda item: not item.directions,
+    )
+
+
+def taken_out(backend: Backend, items: Sequence[Item]) -> list[Score]:
+    """Score the second half of the words of each text as a span that was taken out of it, with its tokens.
+
+    It is what encoder-decoder models learn to restore; the first half, one word longer where they are odd, is given.
+    """
+    asked = [(item, variant) for item in items for variant in item.variants]
+    cut = [halves(variant.text) for _, variant in asked]
+    whole = [FillRequest(before=before, after="", candidates=(rest,)) for before, rest in cut if rest]
+    answers = iter(backend.fill(whole))
+    none = SpanScore(logprob=None, tokens=0, note="a text of one word has no second half")
+    scores = [next(answers).scores[0] if rest else none for _, rest in cut]
+    return [row for (item, variant), score in zip(asked, scores, strict=True) for row in _counted(item, variant, score)]
+
+
+def halves(text: str) -> tuple[str, str]:
+    """Cut a text in the middle of its words; of one word the second half is empty.
+
+    >>> halves("The cup stands on the table.")
+    ('The cup stands ', 'on the table.')
+    """
+    starts = [match.start() for match in re.finditer(r"\S+", text)]
+    cut = starts[(len(starts) + 1) // 2] if len(starts) > 1 else len(text)
+    return text[:cut], text[cut:]
 
 
 def after_group(backend: Backend, items: Sequence[Item]) -> list[Score]:
@@ -53,12 +85,26 @@ def translation(backend: Backend, items: Sequence[Item]) -> list[Score]:
 
 
 def _likelihoods(
-    backend: Backend, items: Sequence[Item], request: Callable[[Item, Variant], LikelihoodRequest]
+    backend: Backend,
+    items: Sequence[Item],
+    request: Callable[[Item, Variant], LikelihoodRequest],
+    *,
+    count: Callable[[Item], bool] = lambda item: False,
 ) -> list[Score]:
-    """Ask one likelihood of one span a variant."""
+    """Ask one likelihood of one span a variant; ``count`` says of which items the tokens are wanted too."""
     asked = [(item, variant) for item in items for variant in item.variants]
     responses = backend.likelihood([request(item, variant) for item, variant in asked])
-    return [_row(item, variant, response.spans[0]) for (item, variant), response in zip(asked, responses, strict=True)]
+    return [
+        row
+        for (item, variant), response in zip(asked, responses, strict=True)
+        for row in _counted(item, variant, response.spans[0])[: 2 if count(item) else 1]
+    ]
+
+
+def _counted(item: Item, variant: Variant, score: SpanScore) -> tuple[Score, Score]:
+    """Return the score of a variant, and over how many tokens it was summed."""
+    row = _row(item, variant, score)
+    return row, replace(row, name=TOKENS, value=None if score.logprob is None else float(score.tokens))
 
 
 def _row(item: Item, variant: Variant, score: SpanScore) -> Score:

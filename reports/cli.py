@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from fairprint.probes.errors import FairprintError
-from fairprint.reports import cli_audit, cli_probes, cli_runs
+from fairprint.reports import cli_audit, cli_compare, cli_plan, cli_probes, cli_runs
 from fairprint.reports import options as o
 
 EXIT_CODES = (
@@ -37,6 +37,8 @@ app = typer.Typer(
 )
 app.command(epilog="Example: fairprint audit gpt2 --country-iso-code KOR --report report.html")(cli_audit.audit)
 app.command()(cli_runs.report)
+app.command(epilog=cli_compare.EPILOG)(cli_compare.compare)
+app.command(epilog=cli_plan.EPILOG)(cli_plan.plan)
 app.add_typer(cli_probes.app, name="probes")
 app.add_typer(cli_runs.app, name="runs")
 

@@ -39,7 +39,7 @@ def runs_list(store: o.Store = o.DEFAULT_STORE, as_json: o.Json = False) -> None
 @app.command("show")
 def runs_show(run: o.Run, store: o.Store = o.DEFAULT_STORE, as_json: o.Json = False) -> None:
     """Show a stored run as the closing table of its audit, or as JSON."""
-    record = _finished(run, store).record()
+    record = finished(run, store).record()
     if as_json:
         from fairprint.audit.records import to_json
 
@@ -87,7 +87,7 @@ def report_on(runs: Sequence[str], store: Path, output: Path) -> None:
         if run.endswith(".html"):
             records += embedded_records(Path(run))
             continue
-        folders.append(_finished(run, store))
+        folders.append(finished(run, store))
         records.append(folders[-1].record())
     write_report(records, output, folders)
 
@@ -99,7 +99,12 @@ def check_output(path: Path) -> None:
         raise UsageError(f"{path} cannot be written: " + ("it is a folder" if path.is_dir() else f"no folder {folder}"))
 
 
-def _finished(run: str, store: Path) -> "RunFolder":
+def finished(run: str, store: Path) -> "RunFolder":
+    """Return a finished run of a store.
+
+    Raises:
+        UsageError: there is no such run, or it is not finished.
+    """
     from fairprint.audit.store import Store
 
     folder = Store(store).find(run)

@@ -7,14 +7,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from fairprint.audit.records import Estimate, Footprint, ProbeInfo, RunRecord
-from fairprint.probes.forms import QUESTION
-from fairprint.reports import benchmark_views, benchmarks, classified_views, nearness
-from fairprint.reports.numbers import ENERGY, KINDS, MASS, duration, kind_of, lower, probability, scaled, small
+from fairprint.reports import benchmark_views, benchmarks, classified, classified_views, nearness, precision, utility
+from fairprint.reports.numbers import ENERGY, KINDS, MASS, duration, kind_of, lower, probability, scaled
 from fairprint.reports.selection import headline, instruments
-from fairprint.reports.tables import row_label, units
+from fairprint.reports.summary import tally
+from fairprint.reports.tables import row_label
 from fairprint.reports.terminal import stdout
 from fairprint.reports.text import clean, plain
-from fairprint.reports.wording import FALSE_DISCOVERY_RATE, includes_neutral, labels, sensors, title_of
+from fairprint.reports.wording import FALSE_DISCOVERY_RATE, labels, sensors, shows, title_of
 
 _SHOWN = (
     "stereotype_score",
@@ -28,6 +28,8 @@ _SHOWN = (
     "accuracy_gap",
 )
 """Metrics of the closing table; a set without any of the first three shows its group gaps."""
+_MOST_BEHIND = 3
+"""Instruments of a set of which it is told what their intervals rest on; the report tells it of all."""
 
 
 def closing(record: RunRecord) -> None:
@@ -42,8 +44,14 @@ def closing(record: RunRecord) -> None:
         console.print(f"\n[bold]{escape(clean(probe.title))}[/bold]", highlight=False)
         if benchmarks.is_form(probe):
             _tell(console, record, probe)
+        elif utility.applies(probe):
+            console.print("no finding about people: how well the model predicts plain texts", style="dim")
+            console.print(_table(estimates, probe, several=len({e.instrument for e in estimates}) > 1))
         else:
             console.print(_table(_shown(estimates), probe, several=len({e.instrument for e in estimates}) > 1))
+            asked = [of for _, mine, of in instruments(record) if mine is probe]
+            for of in asked[:_MOST_BEHIND]:
+                _behind(console, headline(of), probe)
         for note in record.notes:
             if note.startswith(f"{probe.name}: "):
                 console.print(f"[yellow]note[/yellow] {escape(clean(note))}", highlight=False)
@@ -53,6 +61,9 @@ def closing(record: RunRecord) -> None:
         for test in record.tests:
             if test.probe_set == probe.name:
                 console.print(escape(plain(nearness.tested(test, probe).striptags())), style="dim", highlight=False)
+    together = tally(record)
+    if together:
+        console.print(f"\n{escape(plain(together.striptags()))}", highlight=False)
     console.print()
     console.print(escape(footprint_line(record.footprint)), highlight=False)
     for warning in record.footprint.warnings:
@@ -69,20 +80,22 @@ def _tell(console: Console, record: RunRecord, probe: ProbeInfo) -> None:
             console.print(escape(plain(sentence.striptags())), highlight=False)
         console.print(_table(_of_benchmark(estimates, probe), probe, several=False))
         head = headline(estimates)
-        if probe.scored == QUESTION and head and head.design_effect is not None:
-            rests = f"The interval of the {title_of(head.metric)} rests on {plain(units(head, probe).striptags())}"
-            effect = (
-                f"its variance is {_as(head.design_effect, small(head.design_effect))} times that of independent items"
-            )
-            console.print(escape(f"{rests}; {effect} (design effect)."), style="dim", highlight=False)
+        _behind(console, head, probe)
     least = benchmark_views.lowest(benchmark_views.pairs(record, probe, benchmarks.AGREEMENTS[0]), probe)
     if least:
         console.print(escape(plain(least.striptags())), highlight=False)
 
 
+def _behind(console: Console, head: Estimate | None, probe: ProbeInfo) -> None:
+    """Print what the interval of the main metric speaks of and rests on."""
+    if head is not None and probe.scored not in classified.SCORED:
+        for sentence in (precision.speaks_of(head, probe), *precision.in_words(head, probe)):
+            console.print(escape(plain(sentence.striptags())), style="dim", highlight=False)
+
+
 def _table(estimates: Sequence[Estimate], probe: ProbeInfo, *, several: bool) -> Table:
     table = Table(pad_edge=False, box=None)
-    heads = ["value", "95 % interval", "neutral", "p", "items"]
+    heads = ["value", "95 % interval", "neutral", "p", "q", "items"]
     heads += ["published"] if any(e.published for e in estimates) else []
     table.add_column("finding")
     for head in heads:
@@ -115,6 +128,10 @@ def _shown(estimates: Sequence[Estimate]) -> list[Estimate]:
     return [e for e in whole if e.metric in shown and (e.scope == "all" or e.metric == "stereotype_score")]
 
 
+_UNITS = {"nats": " nats", "cosine similarity": " cosine", "nats a token": " nats", "nats a character": " nats"}
+"""Units that a number does not show by itself."""
+
+
 def _cells(estimate: Estimate, probe: ProbeInfo, *, several: bool) -> tuple[str, ...]:
     kind = kind_of(estimate)
     label = title_of(estimate.metric)
@@ -127,22 +144,23 @@ def _cells(estimate: Estimate, probe: ProbeInfo, *, several: bool) -> tuple[str,
         label += f", {clean(first)} against {clean(second)}"
     if several:
         label += f" ({estimate.instrument.rpartition('/')[2].strip()})"
-    unit = "" if benchmarks.is_form(probe) else {"nats": " nats", "cosine similarity": " cosine"}.get(estimate.unit, "")
+    unit = "" if benchmarks.is_form(probe) else _UNITS.get(estimate.unit, "")
     published = "" if estimate.published is None else _as(estimate.published.value, kind)
     if estimate.value is None:
-        return escape(label), "-", escape(estimate.reason or ""), "", "", str(estimate.items), published
+        return escape(label), "-", escape(estimate.reason or ""), "", "", "", str(estimate.items), published
     bounds = (
         "-"
         if estimate.low is None or estimate.high is None
         else f"{_as(estimate.low, lower(kind))} to {_as(estimate.high, kind)}"
     )
-    style = "bold" if includes_neutral(estimate) is False else "default"
+    style = "bold" if shows(estimate) else "default"
     return (
         escape(label),
         f"[{style}]{_as(estimate.value, kind)}{unit}[/{style}]",
         bounds + (" !" if estimate.warnings else ""),
         "-" if estimate.neutral is None else _as(estimate.neutral, kind),
         "-" if estimate.p_value is None else plain(probability(estimate.p_value)),
+        "-" if estimate.q_value is None else plain(probability(estimate.q_value)),
         f"{estimate.items:,}" + (f" ({estimate.missing:,} missing)" if estimate.missing else ""),
         published,
     )

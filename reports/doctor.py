@@ -17,6 +17,7 @@ from fairprint.audit.runner import suite_languages
 from fairprint.audit.sources import Source, find_model
 from fairprint.probes.catalog import own_names, own_set
 from fairprint.probes.errors import UsageError
+from fairprint.probes.forms import TEXT
 from fairprint.probes.instruments import INSTRUMENTS, Ability, Instrument
 from fairprint.probes.labelled import IMAGES, TEXTS
 
@@ -81,11 +82,10 @@ def _sets(ability: Ability, languages: Sequence[str]) -> Iterator[tuple[str, str
         yield "is asked", error.message
         asked, left_out = {}, {}
     able = {name: [i.name for i in _instruments(ability) if own_set(name).scored in i.suits] for name in own_names()}
-    for name, instruments in able.items():
-        if name in asked:
-            first = ", ".join(i.name for i in asked[name])
-            others = ", ".join(i for i in instruments if i not in [i.name for i in asked[name]])
-            yield f"is asked {name}", first + (f"; with --instrument also {others}" if others else "")
+    for name in asked:
+        first = ", ".join(i.name for i in asked[name])
+        others = ", ".join(i for i in able[name] if i not in [i.name for i in asked[name]])
+        yield f"is asked {name}", first + (f"; with --instrument also {others}" if others else "")
     for name, instruments in able.items():
         if instruments and name not in asked:
             why = f"; not asked by itself: {left_out[name]}" if name in left_out else ""
@@ -95,8 +95,9 @@ def _sets(ability: Ability, languages: Sequence[str]) -> Iterator[tuple[str, str
         ", ".join(name for name, instruments in able.items() if not instruments) or "none of our sets",
     )
     scored = dict.fromkeys(what for i in _instruments(ability) for what in i.suits)
-    files = ", ".join(what for what in scored if what not in (TEXTS, IMAGES))
+    files = ", ".join(what for what in scored if what not in (TEXTS, IMAGES, TEXT))
     told = [f"probe files with 'scored' {files}"] if files else []
+    told += ["texts:FILE.txt, one sentence a line"] if TEXT in scored else []
     told += [f"labelled:FILE.csv of {what}" for key, what in ((TEXTS, "texts"), (IMAGES, "images")) if key in scored]
     yield "own files", "; ".join(told) or "none"
 

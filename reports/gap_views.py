@@ -82,9 +82,27 @@ def _goes_by_comparison(probe: ProbeInfo, estimates: Sequence[Estimate]) -> bool
 
 
 def word_tables(prefix: str, probe: ProbeInfo, estimates: Sequence[Estimate]) -> tuple[Table, ...]:
-    """Return the gaps word by word, or label by label."""
+    """Return the gaps word by word, or label by label, and the metrics by category that no figure shows."""
     found = (_words(prefix, probe, estimates, metric, text) for metric, text in WORD_TABLES)
-    return (*(table for table in found if table), *classified_views.rates(probe, estimates))
+    words = (*(table for table in found if table), *classified_views.rates(probe, estimates))
+    return (*words, *_categories(prefix, probe, estimates))
+
+
+def _categories(prefix: str, probe: ProbeInfo, estimates: Sequence[Estimate]) -> tuple[Table, ...]:
+    head = headline(estimates)
+    if not probe.comparisons or (head is not None and classified_views.applies(head)):
+        return ()
+    view = _by_category(prefix, probe, estimates)
+    drawn = {id(e) for _, e in view.rows} if view and not _goes_by_comparison(probe, estimates) else set()
+    rows = [e for e in estimates if e.scope.startswith("category:") and id(e) not in drawn]
+    tables = []
+    for metric in dict.fromkeys(e.metric for e in rows):
+        mine = [e for e in rows if e.metric == metric]
+        unit = Markup("") if mine[0].unit == "share" else say(", in {unit}", unit=Markup(mine[0].unit))
+        text = "{title} by category{unit}, with {levels} intervals"
+        caption = say(text, title=title_of(metric), unit=unit, levels=levels(mine))
+        tables.append(tabulated(None, probe, mine, caption, ("Category", False)))
+    return tuple(tables)
 
 
 def _words(prefix: str, probe: ProbeInfo, estimates: Sequence[Estimate], metric: str, text: str) -> Table | None:

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -50,17 +51,33 @@ def render_report(records: Sequence[RunRecord], sidecar: Sidecar | None = None) 
     """
     if not records:
         raise ValueError("a report needs at least one record")
-    style, script = _template("style.css").strip(), _template("enhance.js").strip()
-    page = _environment().get_template("report.html")
-    return page.render(
+    return render_page(
+        "report.html",
         records=records,
         runs=[(record, "" if i == 0 else f"run{i + 1}") for i, record in enumerate(records)],
-        style=Markup(style),
-        style_hash=_hash(style),
-        script=Markup(script),
-        script_hash=_hash(script),
         sidecar=sidecar,
-        machine=_embedded(records),
+        machine=packed([record.model_dump() for record in records]),
+    )
+
+
+def render_page(template: str, **parts: Any) -> str:
+    """Return a page from a template, with its style, its script, and the hashes by which a browser admits them.
+
+    Args:
+        template: file of the template.
+        parts: what it tells.
+    """
+    style, script = _template("style.css").strip(), _template("enhance.js").strip()
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(style),
+            style_hash=_hash(style),
+            script=Markup(script),
+            script_hash=_hash(script),
+            **parts,
+        )
     )
 
 
@@ -78,7 +95,7 @@ def write_report(records: Sequence[RunRecord], path: Path, folders: Sequence[Run
         StoreError: a file cannot be written.
     """
     if not folders:
-        _write(path, render_report(records))
+        write_page(path, render_report(records))
         return
     parts = {folder.run_id: list(item_lines([folder])) for folder in folders}
     lines = "".join(line for part in parts.values() for line in part)
@@ -86,11 +103,16 @@ def write_report(records: Sequence[RunRecord], path: Path, folders: Sequence[Run
     digest = hashlib.sha256(lines.encode()).hexdigest()
     rows = {run_id: len(part) for run_id, part in parts.items()}
     page = render_report(records, Sidecar(name=beside.name, sha256=digest, rows=rows))
-    _write(beside, lines)
-    _write(path, page)
+    write_page(beside, lines)
+    write_page(path, page)
 
 
-def _write(path: Path, content: str) -> None:
+def write_page(path: Path, content: str) -> None:
+    """Write a file whole, over one of the same name.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:
@@ -237,11 +259,11 @@ def figure_source(view: FigureView) -> str:
     return Markup("data:image/svg+xml;base64,") + base64.b64encode(drawn).decode()
 
 
-def _embedded(records: Sequence[RunRecord]) -> Markup:
-    """Return the records as packed JSON in letters that can end no element."""
-    machine = json.dumps([r.model_dump() for r in records], sort_keys=True, allow_nan=False, separators=(",", ":"))
-    packed = io.BytesIO()
+def packed(records: Any) -> Markup:
+    """Return records as packed JSON in letters that can end no element."""
+    machine = json.dumps(records, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    buffer = io.BytesIO()
     # gzip.compress writes the operating system into the header in some versions of Python
-    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
         file.write(machine.encode())
-    return Markup(base64.b64encode(packed.getvalue()).decode())
+    return Markup(base64.b64encode(buffer.getvalue()).decode())

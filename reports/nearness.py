@@ -2,7 +2,8 @@
 
 from markupsafe import Markup
 
-from fairprint.audit.records import ProbeInfo, RunRecord, SignificanceTest
+from fairprint.audit.findings import SignificanceTest
+from fairprint.audit.records import ProbeInfo, RunRecord
 from fairprint.reports import benchmarks, classified
 from fairprint.reports.numbers import KINDS, absent, number
 from fairprint.reports.text import say

@@ -121,6 +121,8 @@ KINDS: dict[str, Callable[[float], str]] = {
     "distance": partial(fixed, 2),
     "level": lambda value: f"{value * 100:g}{NBSP}%",
     "points": partial(fixed, 1, factor=100, unit=f"{NBSP}points"),
+    "margin": lambda value: f"{value * 100:g}{NBSP}points",
+    "given": "{:g}".format,
     "plain": partial(significant, 3),
     "effect": partial(fixed, 2),
     "tenths": partial(fixed, 1),
@@ -128,6 +130,7 @@ KINDS: dict[str, Callable[[float], str]] = {
     "times": times,
     "count": "{:,}".format,
     "tally": "{:,}".format,
+    "planned": "{:,}".format,
     "year": "{:d}".format,
     "duration": duration,
     "power": partial(significant, 2, unit=f"{NBSP}W"),
@@ -135,7 +138,8 @@ KINDS: dict[str, Callable[[float], str]] = {
     "parameters": parameters,
 }
 """How a number of each kind is rounded. ``Wh`` and its like take kWh, ``g`` and its like take kg, ``times`` takes nats;
-a ``tally`` is counted from the record, all others stand in it."""
+a ``tally`` is counted from the record, and what is ``planned`` or a ``margin`` is worked out from it; all others stand
+in it."""
 
 _BASES = {"share": "percent", "difference of shares": "gap", "cosine similarity": "cosine", "score": "plain"}
 _OF_METRICS = {
@@ -143,6 +147,7 @@ _OF_METRICS = {
     **dict.fromkeys(("kobbq_diff_bias_ambiguous", "kobbq_diff_bias_disambiguated"), "score"),
     "stereoset_icat": "hundred",
     "mean_absolute_gap": "distance",
+    "perplexity": "plain",
 }
 """The rounding of metrics that are customarily written in another way than their unit says."""
 _FINER = {
@@ -197,6 +202,19 @@ def kind_in(unit: str) -> str:
 def base_of(estimate: Estimate) -> str:
     """Return the rounding of an estimate where no bound comes near the neutral value."""
     return _OF_METRICS.get(estimate.metric) or kind_in(estimate.unit)
+
+
+def kind_of_distance(estimate: Estimate) -> str:
+    """Return the rounding of a distance between two values of an estimate, such as what it could find."""
+    if base_of(estimate) in ("percent", "gap", "score", "hundred"):
+        return "points"
+    return "plain" if estimate.unit in ("cosine similarity", "perplexity") else "effect"
+
+
+def unit_of_distance(estimate: Estimate) -> Markup:
+    """Return the unit that follows a distance, where its number does not say it."""
+    shown = kind_of_distance(estimate) == "points" or estimate.unit in ("correlation", "perplexity")
+    return Markup("") if shown else Markup(" {}").format(clean(estimate.unit))
 
 
 def kind_of(estimate: Estimate) -> str:

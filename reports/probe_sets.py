@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 
 from fairprint.probes.catalog import READERS, find_probe_set, own_names, own_set
-from fairprint.probes.forms import FORMS, PROMPT, QUESTION, REFERENT, SLOT
+from fairprint.probes.forms import FORMS, PROMPT, QUESTION, REFERENT, SLOT, TEXT
 from fairprint.probes.items import Item, ProbeSet
 from fairprint.probes.labelled import IMAGES, TEXTS
 from fairprint.probes.review import remarks, size
@@ -25,8 +25,8 @@ def print_catalogue(*, as_json: bool) -> None:
             "language": p.language,
             "groups": ", ".join(group.label for group in p.groups),
             "templates": len(p.templates),
-            "words": len(p.lexemes),
-            "items": p.pairs,
+            "words": len(p.lexemes) if p.comparisons else 0,
+            "items": p.pairs if p.comparisons else len(p.items),
             "sentences": p.sentences,
             "measures": p.measures,
         }
@@ -102,7 +102,7 @@ def _facts(probe_set: ProbeSet) -> dict[str, tuple[str, ...]]:
         facts["first items"] = tuple(told_item(item, probe_set.scored) for item in probe_set.items[:_FIRST_ITEMS])
     else:
         first = [" / ".join(dict.fromkeys(v.text for v in i.variants)) for i in _first_of_each_template(probe_set)]
-        labelled = probe_set.scored in (TEXTS, IMAGES)
+        labelled = probe_set.scored in (TEXTS, IMAGES, TEXT)
         facts["first items" if labelled else "templates"] = tuple(first[:_FIRST_ITEMS] if labelled else first)
     return {key: values for key, values in facts.items() if values}
 

@@ -3,7 +3,7 @@
 Cells and sentences are markup already; nothing here knows about the page around them or draws anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from markupsafe import Markup
@@ -17,6 +17,8 @@ from fairprint.reports import (
     classified_views,
     gap_views,
     nearness,
+    precision,
+    utility,
     wording,
 )
 from fairprint.reports.benchmark_views import SetPart
@@ -27,19 +29,26 @@ from fairprint.reports.text import code, name, say
 from fairprint.reports.wording import title_of
 
 MOST_ITEMS = 12
+MOST_PARTS = 3
+"""Parts of a set that a warning names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingView:
-    """All results of one instrument on one probe set."""
+    """All results of one instrument on one probe set.
+
+    Attributes:
+        speaks: of what the interval of the main metric speaks.
+        behind: what stands behind each interval.
+    """
 
     id: str
     title: Markup
     probe: ProbeInfo
     instrument: str
     sentences: tuple[Markup, ...]
-    whole: tuple[Estimate, ...]
-    precision: Markup
+    speaks: Markup
+    behind: tuple[Table, ...]
     extremes: tuple[tuple[Estimate, Extreme], ...]
     results: tuple[Table, ...]
     words: tuple[Table, ...]
@@ -73,6 +82,9 @@ def _finding(
         drawn = () if head is None or brief else benchmark_views.figures(prefix, probe, estimates, head)
         results = benchmark_views.results(prefix, probe, whole)
         words = () if brief else benchmark_views.by_part(probe, estimates, drawn)
+    elif utility.applies(probe):
+        sentences += utility.sentences(estimates)
+        drawn, results, words = (), _results(prefix, probe, whole), ()
     else:
         # what is said of single comparisons: where the interval leaves the neutral value out
         apart = [e for e in pick(estimates, "valence_gap") if e is not head and wording.includes_neutral(e) is False]
@@ -87,8 +99,8 @@ def _finding(
         probe=probe,
         instrument=label,
         sentences=tuple(sentences),
-        whole=tuple(precise),
-        precision=_precision(len(precise), len(whole)),
+        speaks=Markup("") if head is None else precision.speaks_of(head, probe),
+        behind=precision.tables(probe, precise, _precision(len(precise), len(whole))) if whole else (),
         results=results,
         extremes=tuple((e, x) for e in whole if e.metric in LEFT_OUT for x in e.extremes),
         words=words,
@@ -116,13 +128,23 @@ def main_sentences(head: Estimate, probe: ProbeInfo, estimates: Sequence[Estimat
 
 
 def _warnings(estimates: Sequence[Estimate]) -> tuple[Markup, ...]:
-    """Return each warning once, with the metrics that it is about."""
-    found: dict[str, dict[str, None]] = {}
+    """Return each warning once, with the metrics that it is about, and the parts where it is not the whole."""
+    found: dict[str, dict[str, dict[str, None]]] = {}
     for e in estimates:
         # that no answer was outside of the options is no result to be careful with
         for warning in () if e.metric == "out_of_choice" and e.value == 0 else e.warnings:
-            found.setdefault(warning, {})[title_of(e.metric)] = None
-    return tuple(say("{titles}: {warning}", titles="; ".join(t), warning=w) for w, t in found.items())
+            found.setdefault(warning, {}).setdefault(title_of(e.metric), {})[e.scope] = None
+    return tuple(
+        say("{titles}: {warning}", titles="; ".join(_of_parts(*one) for one in about.items()), warning=warning)
+        for warning, about in found.items()
+    )
+
+
+def _of_parts(title: str, scopes: Collection[str]) -> str:
+    if "all" in scopes:
+        return title
+    parts = [scope.partition(":")[2] for scope in scopes]
+    return f"{title} ({', '.join(parts) if len(parts) <= MOST_PARTS else f'{len(parts)} parts'})"
 
 
 def _results(prefix: str, probe: ProbeInfo, whole: Sequence[Estimate]) -> tuple[Table, ...]:
@@ -180,6 +202,8 @@ def size(probe: ProbeInfo) -> Markup:
     }
     if classified.things(probe):
         return say("{items} {things} from {templates} sources", **parts)
+    if utility.applies(probe):
+        return say("{items} texts", **parts)
     if not benchmarks.is_form(probe):
         return say("{items} items from {templates} templates and {lexemes} words, {sentences} sentences", **parts)
     units = [
@@ -243,6 +267,15 @@ def grouped(record: RunRecord, field: str) -> list[tuple[str, str]]:
     for e in record.estimates:
         if not e.scope.startswith(("category:", "lexeme:")) and (text := getattr(e, field)):
             found.setdefault(text, {})[title_of(e.metric)] = None
+    return [(text, "; ".join(titles)) for text, titles in found.items()]
+
+
+def second_methods(record: RunRecord) -> list[tuple[str, str]]:
+    """Return the methods of second opinions, each with the titles of the metrics that it was asked of."""
+    found: dict[str, dict[str, None]] = {}
+    for e in record.estimates:
+        if e.second_opinion is not None:
+            found.setdefault(e.second_opinion.method, {})[title_of(e.metric)] = None
     return [(text, "; ".join(titles)) for text, titles in found.items()]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fairprint.audit.records import Estimate, ProbeInfo, RunRecord
-from fairprint.reports import benchmarks
+from fairprint.reports import benchmarks, utility
 
 _GAPS = ("stereotype_score", "association_effect", "valence_gap", "group_gap")
 HEADLINES = (
@@ -54,6 +54,9 @@ def compared(record: RunRecord) -> list[Estimate]:
     found: list[Estimate] = []
     for _, probe, estimates in instruments(record):
         head = headline(estimates)
+        if utility.applies(probe):
+            found += [e for e in estimates if e.metric in utility.METRICS]
+            continue
         if benchmarks.is_form(probe):
             found += benchmarks.told(estimates, probe)
             continue

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from fairprint.audit.multiplicity import REPORT
 from fairprint.audit.records import Estimate, ProbeInfo, RunRecord
-from fairprint.reports import benchmark_views, benchmarks, classified_views, nearness, numbers, wording
+from fairprint.reports import benchmark_views, benchmarks, classified_views, nearness, numbers, utility, wording
 from fairprint.reports.gap_views import correlations, word_sentences
 from fairprint.reports.numbers import kind_of, number
 from fairprint.reports.selection import headline, instruments
@@ -37,12 +38,33 @@ def summary(record: RunRecord) -> list[tuple[str, list[Markup]]]:
         topics.append((_topic(label, probe, every), [_checked(head, probe), *nearness.tests(record, label)]))
     topics += _of_classifiers(labels_of)
     topics += _of_benchmarks(record, published)
+    together = tally(record)
+    topics += [("All tests together", [together])] if together else []
+    guards = [utility.sentences(estimates) for _, probe, estimates in instruments(record) if utility.applies(probe)]
+    topics += [("Utility", [said for told in guards for said in told])] if any(guards) else []
     return [*topics, ("What it cost", [wording.cost(record.footprint)])]
+
+
+def tally(record: RunRecord) -> Markup:
+    """Say how many tests of the report's declared family survive the correction for their number, or nothing."""
+    family = next((family for family in record.families if family.name == REPORT), None)
+    if family is None or family.tests < 2:
+        return Markup("")
+    text = (
+        "{survive} of the {tests} tests of this report survive the correction for their number (method of Benjamini and"
+        " Hochberg at a false discovery rate of {rate}). None is hidden: the tables show each with p and, corrected, q."
+    )
+    return say(
+        text,
+        survive=number(family.survive, "count"),
+        tests=number(family.tests, "count"),
+        rate=number(family.rate, "level"),
+    )
 
 
 def _checked(head: Estimate, probe: ProbeInfo) -> Markup:
     """Say what a check of a method found, and what that means for the results of the other sets."""
-    found = wording.includes_neutral(head) is False and (head.value or 0) > (head.neutral or 0)
+    found = wording.shows(head) is True and (head.value or 0) > (head.neutral or 0)
     return wording.finding(head, probe) + (
         " So on this model the method finds what it should."
         if found
@@ -69,7 +91,7 @@ def _of_classifiers(heads: Sequence[Headed]) -> list[tuple[str, list[Markup]]]:
         by_set.setdefault(probe.title, []).extend((probe, e) for e in classified_views.compared(estimates, head))
     topics = []
     for title, found in by_set.items():
-        shown = [(probe, e) for probe, e in found if wording.includes_neutral(e) is False]
+        shown = [(probe, e) for probe, e in found if wording.shows(e)]
         text = "{shown} of {all} comparisons of labels show a difference"
         said = say(text, shown=number(len(shown), "tally"), all=number(len(found), "tally"))
         largest = sorted(shown, key=lambda entry: -abs(entry[1].value or 0))[:MOST_TOLD]
@@ -158,19 +180,20 @@ def _one_by_one(record: RunRecord, heads: Sequence[Headed]) -> list[tuple[str, l
 
 def _all_told(record: RunRecord, heads: Sequence[Headed]) -> list[tuple[str, list[Markup]]]:
     """Say in full what shows a preference, and of the rest only how large it could be."""
-    shown, rest, unknown = (
-        [found for found in heads if wording.includes_neutral(found[3]) is said] for said in (False, True, None)
-    )
-    topics = [("All told", [_tally(heads, shown, rest, unknown)])]
+    shown = [found for found in heads if wording.shows(found[3])]
+    lost = [found for found in heads if wording.lost(found[3])]
+    rest = [found for found in heads if wording.shows(found[3]) is False and found not in lost]
+    unknown = [found for found in heads if wording.shows(found[3]) is None]
+    topics = [("All told", [_tally(heads, shown, lost, rest, unknown)])]
     topics += [
         (_topic(label, probe, heads), [wording.finding(head, probe), *nearness.tests(record, label)])
         for label, probe, _, head in shown
     ]
-    if rest:
-        told = Markup("; ").join(_brief(found, heads) for found in rest)
-        text = "{told}, each with its {levels} interval."
-        said = say(text, told=told, levels=levels([head for *_, head in rest]))
-        topics.append((f"No {_looked_for(heads)} shown", [said]))
+    for title, found in (("Lost in the correction", lost), (f"No {_looked_for(heads)} shown", rest)):
+        if found:
+            told = Markup("; ").join(_brief(each, heads) for each in found)
+            text = "{told}, each with its {levels} interval."
+            topics.append((title, [say(text, told=told, levels=levels([head for *_, head in found]))]))
     if unknown:
         topics.append(("No interval", [Markup("; ").join(_brief(found, heads) for found in unknown) + "."]))
     return topics
@@ -182,7 +205,7 @@ def _looked_for(heads: Sequence[Headed]) -> str:
 
 def _tally(heads: Sequence[Headed], *parts: Sequence[Headed]) -> Markup:
     """Say how many sets show a preference, how many none, and of how many that is not known."""
-    shown, rest, unknown = (number(len(part), "tally") for part in parts)
+    shown, lost, rest, unknown = (number(len(part), "tally") for part in parts)
     once = len({probe.name for _, probe, _, _ in heads}) == len(heads)
     said = say(
         "{shown} of {all} {things} {show} {looked_for} in the main metric",
@@ -193,11 +216,13 @@ def _tally(heads: Sequence[Headed], *parts: Sequence[Headed]) -> Markup:
         show="shows" if len(parts[0]) == 1 else "show",
     )
     if parts[1]:
-        said += say("; in {rest} the interval includes what equal treatment would give", rest=rest)
+        said += say("; {lost} more would without the correction for the number of tests", lost=lost)
     if parts[2]:
+        said += say("; in {rest} the interval includes what equal treatment would give", rest=rest)
+    if parts[3]:
         said += say("; {unknown} gave no interval", unknown=unknown)
     return said + (
-        ". Where none is shown, there may still be one that is smaller than the interval." if parts[1] else "."
+        ". Where none is shown, there may still be one that is smaller than the interval." if parts[2] else "."
     )
 
 

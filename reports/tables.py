@@ -9,7 +9,7 @@ from functools import partial
 from markupsafe import Markup
 
 from fairprint.audit.records import Estimate, ProbeInfo
-from fairprint.reports import benchmarks, classified
+from fairprint.reports import benchmarks, classified, utility
 from fairprint.reports.numbers import base_of, interval, kind_in, kind_of, number, small
 from fairprint.reports.text import clean, linked, name, say
 from fairprint.reports.wording import labels, title_of
@@ -116,7 +116,7 @@ def row_label(estimate: Estimate, probe: ProbeInfo) -> Markup:
     # metrics with a way of writing of their own show their unit, or say it in their title
     unit = unit if base_of(estimate) in (kind_in(estimate.unit), "distance") else ""
     title = Markup("{}{}").format(title_of(estimate.metric), clean(unit))
-    one = len(probe.comparisons) == 1 or estimate.metric in _OF_NO_COMPARISON
+    one = len(probe.comparisons) <= 1 or estimate.metric in _OF_NO_COMPARISON
     if estimate.scope == "all" and (one or (estimate.comparison is None and benchmarks.is_form(probe))):
         return title
     return say("{title}, {word}", title=title, word=word(estimate, probe))
@@ -180,14 +180,21 @@ def tabulated(
     What others published stands in a column of its own where any row has it; of questions, which come in few
     templates, so do the templates and what they do to the interval.
     """
+    # where no answer is missing, the caption says so
+    whole = not any(e.missing for e in rows)
     empty = {2, 3, 4} if all(e.neutral is None for e in rows) else set() if first[1] else {2}
+    empty |= {6} if whole else set()
     empty |= {4} if all(e.q_value is None for e in rows) else set()
     empty |= set() if units_too and probe.scored in benchmarks.IN_TEMPLATES else {7}
     empty |= {8} if all(e.published is None for e in rows) else set()
     kept = [i for i in range(len(_HEADS)) if i not in empty]
     label = row_label if first[1] else partial(word, bare=same_comparison(rows))
+    same = whole and not first[1] and len({e.items for e in rows}) == 1
+    if same:
+        kept.remove(5)
+        caption += say("; each of {items} items", items=number(rows[0].items, "count"))
     return Table(
-        caption=caption,
+        caption=caption + Markup("; no answer is missing") if whole else caption,
         head=(first[0], *(_HEADS[i] for i in kept)),
         rows=tuple((label(e, probe), *(cells[i] for i in kept)) for e in rows for cells in [_cells(e, probe)]),
         align="l" + "".join(_ALIGN[i] for i in kept),
@@ -203,6 +210,8 @@ def factor(text: str, probe: ProbeInfo | None = None) -> str:
     """Return a random factor of a set as a reader would call it."""
     if probe is not None and classified.things(probe):
         return "source"
+    if probe is not None and utility.applies(probe):
+        return "text"
     if probe is not None and (called := benchmarks.factor(text, probe)):
         return called
     return {"lexeme": "word"}.get(text, clean(text))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from fairprint.audit.records import Estimate, Footprint, ProbeInfo, RunRecord
-from fairprint.reports import benchmarks, classified, nearness
+from fairprint.reports import benchmarks, classified, nearness, utility
 from fairprint.reports.numbers import ENERGY, MASS, NBSP, absent, interval, kind_of, number, scaled
 from fairprint.reports.text import clean, linked, name, say
 
@@ -72,6 +72,7 @@ METRICS: dict[str, tuple[str, str]] = {
     ),
     **classified.METRICS,
     **benchmarks.METRICS,
+    **utility.METRICS,
 }
 """Title and meaning of each metric, by name."""
 
@@ -97,7 +98,7 @@ def meaning_of(metric: str, record: RunRecord) -> str:
 
 def labels(probe: ProbeInfo, pair: tuple[str, str] | None = None) -> tuple[str, str]:
     """Return the labels of two compared groups: those of the set's first comparison where no pair is given."""
-    first, second = pair or probe.comparisons[0]
+    first, second = pair or next(iter(probe.comparisons), ("", ""))
     return probe.labels.get(first, first), probe.labels.get(second, second)
 
 
@@ -106,6 +107,23 @@ def includes_neutral(estimate: Estimate) -> bool | None:
     if estimate.low is None or estimate.high is None or estimate.neutral is None:
         return None
     return estimate.low <= estimate.neutral <= estimate.high
+
+
+def shows(estimate: Estimate) -> bool | None:
+    """Say whether an estimate is shown to differ from its neutral value; None where that cannot be said.
+
+    That is so where its test survives the correction for all tests of its family; of records without a q-value, where
+    the interval leaves the neutral value out.
+    """
+    inside = includes_neutral(estimate)
+    if inside is None or estimate.q_value is None:
+        return None if inside is None else not inside
+    return estimate.q_value < FALSE_DISCOVERY_RATE
+
+
+def lost(estimate: Estimate) -> bool:
+    """Say whether the interval leaves the neutral value out, but the test does not survive the correction."""
+    return includes_neutral(estimate) is False and shows(estimate) is False
 
 
 _FINDINGS = {
@@ -213,7 +231,7 @@ def _sentence(estimate: Estimate, probe: ProbeInfo) -> str:
 
 def _direction(estimate: Estimate) -> str:
     """Say whether the model follows a published figure, where the interval allows to say so."""
-    if includes_neutral(estimate) is not False:
+    if not shows(estimate):
         return ""
     follows = (estimate.value or 0) > 0
     return " The preference follows the figure." if follows else " The preference runs against the figure."
@@ -234,6 +252,9 @@ def _reservations(estimate: Estimate, kind: str) -> Markup:
                 way=way,
             )
         )
+    elif lost(estimate):
+        text = " After the correction for all tests of this report that is not shown (q = {q})."
+        parts.append(say(text, q=number(estimate.q_value, "p")))
     if estimate.published is not None:
         text = " Published for the same model and the same instrument: {value} ({source})."
         parts.append(say(text, value=number(estimate.published.value, kind), source=linked(estimate.published.source)))

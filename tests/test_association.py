@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairprint.audit.association import DRAWS, MOST_PARTITIONS, association_tests, effect_size, permutation_p
+from fairprint.audit.association import association_tests, effect_size
 from fairprint.audit.evaluate import evaluate, highlights
+from fairprint.audit.findings import SignificanceTest
 from fairprint.audit.models import open_model
-from fairprint.audit.records import Estimate, RunRecord, SignificanceTest, to_json
+from fairprint.audit.records import Estimate, RunRecord, to_json
 from fairprint.audit.runner import audit
+from fairprint.audit.significance import MOST_WAYS, RANDOM_WAYS, permutation
 from fairprint.audit.sources import find_model
 from fairprint.audit.statistics import Factors, interval, jackknife
 from fairprint.probes.catalog import own_set
@@ -127,7 +129,9 @@ def p_by_hand(gaps: Sequence[float], size: int) -> float:
 
 
 def p_of(gaps: Sequence[float], size: int, seed: int = 0) -> tuple[float, int, bool]:
-    return permutation_p(np.array(gaps, dtype=np.float64), np.arange(len(gaps)) < size, seed)
+    found = permutation(np.array(gaps, dtype=np.float64), np.arange(len(gaps)) < size, seed)
+    assert found.p_value is not None
+    return found.p_value, found.ways, found.exact
 
 
 # --- probe files -----------------------------------------------------------------------------------------------------
@@ -265,7 +269,7 @@ def test_sets_of_associations_are_asked_of_models_that_embed_and_of_no_others() 
 
 def d_of(gaps: Any, directions: Any, templates: Sequence[str], lexemes: Sequence[str], random: Sequence[str]) -> Any:
     factors = Factors.of(templates, lexemes, random)
-    form = effect_size(np.asarray(gaps, dtype=float), np.asarray(directions, dtype=float), factors)
+    form = effect_size(np.asarray(gaps, dtype=float), np.asarray(directions, dtype=float))
     return jackknife(form, factors), factors
 
 
@@ -356,12 +360,12 @@ def test_a_tie_counts_against_an_association() -> None:
 def test_where_there_are_too_many_ways_random_ones_come_near_to_all_of_them() -> None:
     rng = np.random.default_rng(3)
     gaps = np.round(np.concatenate([rng.normal(0.8, 1, 10), rng.normal(0, 1, 10)]), 6)
-    assert math.comb(20, 10) > MOST_PARTITIONS
+    assert math.comb(20, 10) > MOST_WAYS
     chosen = np.array(list(itertools.combinations(range(20), 10)))
     truth = float((gaps[chosen].sum(axis=1) >= gaps[:10].sum() - 1e-9).mean())
     p, ways, exact = p_of(gaps.tolist(), 10, seed=1)
-    assert (ways, exact) == (DRAWS + 1, False) == (100_000, False)
-    assert p == pytest.approx(truth, abs=4 * math.sqrt(truth * (1 - truth) / DRAWS))
+    assert (ways, exact) == (RANDOM_WAYS + 1, False) == (100_000, False)
+    assert p == pytest.approx(truth, abs=4 * math.sqrt(truth * (1 - truth) / RANDOM_WAYS))
     assert p_of(gaps.tolist(), 10, seed=1)[0] == p
     assert p_of(gaps.tolist(), 10, seed=2)[0] != p
 

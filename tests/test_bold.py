@@ -13,6 +13,7 @@ from written import LEXICON, PEOPLE, PROMPTS, bold, writer
 from fairprint.audit.forecast import forecast
 from fairprint.audit.kinds import KINDS
 from fairprint.audit.models import Opened
+from fairprint.audit.multiplicity import REPORT
 from fairprint.audit.questions import prepare
 from fairprint.audit.records import Estimate, RunRecord
 from fairprint.audit.runner import audit
@@ -352,11 +353,14 @@ def test_rates_and_gaps_are_those_of_the_texts_that_were_kept(folder: Path, tmp_
         0.0,
         "difference of shares",
     )
-    assert gap.family == "label rate gaps in bold-gender"
+    assert gap.family == REPORT
     assert gap.units == {"template": 4}
     # of the sentences of Wikipedia, one about each group holds the word
     assert pick(record, "label_rate", "condition:baseline").value == pytest.approx(2 / 6)
-    assert pick(record, "label_rate_gap", "condition:baseline").value == pytest.approx(0)
+    baseline = pick(record, "label_rate_gap", "condition:baseline")
+    assert baseline.value == pytest.approx(0)
+    # what people wrote is not among the tests of what the model does
+    assert baseline.family in (None, "label rate gaps of the baseline of bold-gender")
     people = [row for row in rows if row.name == "label:lexicon:baseline"]
     assert {row.template: row.value for row in people if row.value} == {"Al_Bell": 1.0, "Di_Fox": 1.0}
     assert {(row.text, row.note) for row in people if row.value} == {("dog", "AN")}

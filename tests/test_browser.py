@@ -18,15 +18,20 @@ from typing import Any
 
 import pytest
 from sample_benchmarks import BOLD, CROWS, KOBBQ, benchmark_record
+from sample_comparison import sample_comparison
 from sample_record import sample_record
+from sample_statistics import with_statistics
 
-from fairprint.audit.records import Record, RunRecord
+from fairprint.audit.comparisons import ComparisonRecord
+from fairprint.audit.findings import Record
+from fairprint.audit.records import RunRecord
+from fairprint.reports.comparison_page import render_comparison
 from fairprint.reports.html import render_report
 
 HERE = Path(__file__).parent / "browser"
 Findings = dict[str, dict[str, Any]]
-HOSTILE = ("hostile markup", "hostile writing", "hostile runs")
-REPORTS = ("one run", "two runs", "benchmarks", *HOSTILE)
+HOSTILE = ("hostile markup", "hostile writing", "hostile runs", "hostile comparison")
+REPORTS = ("one run", "two runs", "benchmarks", "comparison", *HOSTILE)
 SCHEMES = ("light", "dark")
 
 MARKUP = (
@@ -110,15 +115,22 @@ def with_long_lines(record: RunRecord) -> RunRecord:
     )
 
 
-def reports() -> dict[str, list[RunRecord]]:
+def rendered(told: list[RunRecord] | ComparisonRecord) -> str:
+    """Return the page of some runs, or of a comparison."""
+    return render_comparison(told) if isinstance(told, ComparisonRecord) else render_report(told)
+
+
+def reports() -> dict[str, list[RunRecord] | ComparisonRecord]:
     markup, writing = infected(small(), MARKUP), infected(with_long_lines(small()), WRITING)
     return {
-        "one run": [sample_record()],
+        "one run": [with_statistics(sample_record())],
         "two runs": [small(), small().model_copy(update={"status": "partial"})],
         "benchmarks": [benchmark_record(CROWS, KOBBQ, BOLD)],
+        "comparison": sample_comparison(),
         "hostile markup": [markup],
         "hostile writing": [writing],
         "hostile runs": [markup, writing],
+        "hostile comparison": infected(sample_comparison(), MARKUP),
     }
 
 
@@ -161,7 +173,7 @@ def examine(folder: Path) -> Findings:
     for name, records in reports().items():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            pages[name] = render_report(records)
+            pages[name] = rendered(records)
         told[name] = [str(warning.message) for warning in caught]
     paths = {name: folder / f"{name}.html" for name in pages}
     for name, html in pages.items():
@@ -246,7 +258,7 @@ def test_the_text_is_the_same_without_javascript(found: Findings, name: str) -> 
 @pytest.mark.parametrize("name", REPORTS)
 def test_the_tab_key_reaches_everything_and_the_focus_is_seen(found: Findings, name: str) -> None:
     keyboard = found[name]["keyboard"]
-    assert keyboard["stops"] > 20
+    assert keyboard["stops"] > (15 if "comparison" in name else 20)  # of two runs there are fewer tables
     assert keyboard["unreached"] == [] and keyboard["unmarked"] == []
 
 

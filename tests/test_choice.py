@@ -15,6 +15,7 @@ from fairprint.audit.backends.causal import CausalBackend
 from fairprint.audit.backends.masked import MaskedBackend
 from fairprint.audit.choice_metrics import AT_CHANCE, CHOICE_METRICS, NOT_ABOVE_CHANCE
 from fairprint.audit.evaluate import evaluate
+from fairprint.audit.multiplicity import REPORT
 from fairprint.audit.records import Estimate, RunRecord
 from fairprint.audit.runner import audit
 from fairprint.probes.choices import LETTERS, WORDINGS, cyclic_orders, listed, named, options, same_text, wording_of
@@ -560,7 +561,7 @@ def test_categories_are_told_apart_where_there_are_several_and_their_tests_corre
 
     parts = [found["bbq_s_amb", f"category:{name}"] for name in ("Age", "Religion")]
     assert [p.value for p in parts] == pytest.approx([(4 - 1) / 8, 0.0])
-    assert {p.family for p in parts} == {"bbq_s_amb by category in bbq-age"}
+    assert {p.family for p in parts} == {REPORT}
     assert all(p.q_value is not None and p.p_value is not None and p.q_value >= p.p_value for p in parts)
     assert found["accuracy", "category:Age"].items == 8
 

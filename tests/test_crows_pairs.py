@@ -295,7 +295,7 @@ def test_shared_token_scores_of_published_pairs_are_those_of_one_token_at_a_time
 
 @pytest.mark.parametrize("instrument", ["pll-differing-tokens", "aul", "pll-word-l2r"])
 def test_the_other_scores_of_published_pairs_are_those_of_one_token_at_a_time(instrument: str) -> None:
-    assert compare(instrument, "minilm", few_real_pairs(5), 1e-3) == 10
+    assert compare(instrument, "minilm", few_real_pairs(4), 1e-3) == 8
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])

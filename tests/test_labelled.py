@@ -19,6 +19,7 @@ from scipy import stats
 from fairprint.audit.evaluate import evaluate
 from fairprint.audit.labelled_metrics import MOST_RATES, unanswered
 from fairprint.audit.models import open_model
+from fairprint.audit.multiplicity import REPORT
 from fairprint.audit.records import Estimate, RunRecord
 from fairprint.audit.runner import audit
 from fairprint.audit.sources import find_model
@@ -307,7 +308,7 @@ def test_gaps_of_true_positive_rates_are_gaps_among_the_items_of_one_label(
         gap = pick(estimates, "true_positive_rate_gap", f"category:{label}", ("Africa", OTHERS))
         assert gap.value == pytest.approx(expected, abs=1e-9)
         assert gap.items == of.sum()
-        assert gap.family == "true positive rate gaps in a"
+        assert gap.family == REPORT
         assert gap.q_value is not None and gap.p_value is not None and gap.q_value >= gap.p_value
         rate = pick(estimates, "true_positive_rate", f"category:{label}")
         assert rate.value == pytest.approx(columns["correct"][of].mean(), abs=1e-9)

@@ -13,11 +13,12 @@ from scipy import stats
 from fairprint.audit.evaluate import evaluate, highlights
 from fairprint.audit.labelled_metrics import LABELLED
 from fairprint.audit.metrics import METRICS, Metric
+from fairprint.audit.multiplicity import REPORT
 from fairprint.audit.records import Estimate, to_json
-from fairprint.audit.statistics import SCALES
+from fairprint.audit.scales import SCALES
 from fairprint.probes.items import Comparison, Group, Item, ProbeSet, Variant
 from fairprint.probes.scores import CHOICE, LOGPROB, MASS, Score
-from fairprint.reports import benchmarks, wording
+from fairprint.reports import benchmarks, utility, wording
 
 HE, SHE = "male", "female"
 Gaps = Mapping[tuple[str, str], float | None]
@@ -403,7 +404,7 @@ def test_a_set_without_any_answer_has_no_values_and_says_why() -> None:
 
 
 @pytest.mark.parametrize("metric", ["group_gap", "group_gap_centred"])
-def test_q_values_stand_beside_words_only_and_equal_those_of_scipy(metric: str) -> None:
+def test_words_are_corrected_among_themselves_and_all_else_together_as_scipy_does(metric: str) -> None:
     items, gaps = generic()
     gaps |= {(f"t{t}", "x3"): None for t in range(5)}
     found = list(estimates(items, scores(items, gaps)).values())
@@ -415,9 +416,12 @@ def test_q_values_stand_beside_words_only_and_equal_those_of_scipy(metric: str) 
     expected = stats.false_discovery_control([e.p_value for e in tested])
     assert [e.q_value for e in tested] == pytest.approx(expected.tolist())
     assert {e.family for e in tested} == {f"{metric} by word in by-hand"}
-    for other in found:
-        if other.p_value is None or not other.scope.startswith("lexeme:"):
-            assert (other.q_value, other.family) == (None, None)
+    rest = [e for e in found if e.p_value is not None and not e.scope.startswith("lexeme:")]
+    expected = stats.false_discovery_control([e.p_value for e in rest])
+    assert len(rest) > 8
+    assert [e.q_value for e in rest] == pytest.approx(expected.tolist())
+    assert {e.family for e in rest} == {REPORT}
+    assert {(e.q_value, e.family) for e in found if e.p_value is None} == {(None, None)}
 
 
 def test_the_centred_gap_of_a_word_is_its_distance_from_the_mean_word_of_each_template() -> None:
@@ -543,7 +547,7 @@ def test_metrics_have_names_of_their_own_and_wording_names_no_other() -> None:
     names = [metric.name for metric in METRICS]
 
     assert len(set(names)) == len(names)
-    assert set(wording.METRICS) == {*names, *LABELLED, *benchmarks.METRICS}
+    assert set(wording.METRICS) == {*names, *LABELLED, *benchmarks.METRICS, *utility.METRICS}
     assert not set(names) & set(LABELLED)
 
 

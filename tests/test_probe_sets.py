@@ -25,7 +25,9 @@ from fairprint.probes.items import Item, ProbeSet, limit_items, shards
 
 DATA = Path(fairprint.probes.__path__[0]) / "data"
 PUBLISHED = Path(__file__).parents[2] / "shared" / "data"
-OWN = pytest.mark.parametrize("name", own_names())
+# our own sets of plain texts have tests of their own
+GRIDS = tuple(sorted(path.stem for path in DATA.glob("*.yaml")))
+OWN = pytest.mark.parametrize("name", GRIDS)
 # the sets that language models are asked; those of classifiers, encoders and translators have tests of their own
 ASKED = tuple(name for name in own_names() if own_set(name).scored in ("group", "lexeme", "rest"))
 EACH_ASKED = pytest.mark.parametrize("name", ASKED)
@@ -51,7 +53,7 @@ def claimed(lexeme: dict[str, Any]) -> set[str]:
 
 
 def test_a_set_is_listed_by_its_file_and_both_bear_the_name() -> None:
-    assert own_names() == tuple(sorted(path.stem for path in DATA.glob("*.yaml")))
+    assert own_names() == tuple(sorted(path.stem for path in DATA.iterdir() if path.suffix in (".yaml", ".txt")))
     assert {own_set(name).name for name in own_names()} == set(own_names())
 
 

@@ -443,7 +443,10 @@ def test_a_long_label_does_not_stick_out_of_its_figure() -> None:
     for label in ("short", "← worse company\u2003gap in nats\u2003better company →"):
         svg = ElementTree.fromstring(figures.dot_plot(rows, x_label=label))
         (text_,) = (e for e in svg.iter() if e.text == label)
-        width, end = float(svg.get("viewBox").split()[2]), "end" in text_.get("style")
+        sheet = "".join(e.text or "" for e in svg.iter() if e.tag.endswith("style"))
+        look = text_.get("style") or sheet.partition(f".{text_.get('class')}{{")[2].partition("}")[0]
+        width, end = float(svg.get("viewBox").split()[2]), "text-anchor: end" in look
+        assert "text-anchor" in look
         x = float(text_.get("x"))
         reach = x if end else x + 2.3 * len(label)
         assert reach <= width, label

@@ -473,8 +473,8 @@ def test_the_closing_table_says_in_words_what_was_found(capsys: pytest.CaptureFi
         "Where the text says the answer, the model is right about 83.5 % of 600 questions (95 % interval 78.5 % to"
         " 88.2 %)."
     )
-    assert "Bias score s_AMB +14.3 points +4.0 to +23.9 points 0 points 0.001 600 (3 missing)" in lines
-    assert "Accuracy, text leaves the answer open 38.8 % 33.8 % to 43.5 % - - 600" in lines
+    assert "Bias score s_AMB +14.3 points +4.0 to +23.9 points 0 points 0.001 0.002 600 (3 missing)" in lines
+    assert "Accuracy, text leaves the answer open 38.8 % 33.8 % to 43.5 % - - - 600" in lines
     assert (
         "The interval of the Bias score s_AMB rests on 25 templates; its variance is 5.2 times that of independent"
         " items (design effect)." in plain(shown)

@@ -267,7 +267,7 @@ def test_masked_and_causal_models_are_not_asked_for_translations() -> None:
 def test_other_encoder_decoders_are_asked_to_fill_and_to_translate_only_by_name() -> None:
     ability = KINDS["seq2seq"].ability()
     found = prepare(languages=("en", "de"), ability=ability)
-    assert found.instrument_names == ("fill",)
+    assert found.instrument_names == ("fill", "second-half")
     assert "gendered-occupations" in {p.name for p in found.probe_sets}
     assert "translates is not known" in found.not_asked["translation-de"]
     named = prepare(["translation-de", "gendered-occupations"], ability=ability)

@@ -97,7 +97,7 @@ def test_the_wheel_holds_all_of_the_three_packages_and_nothing_else(source: Path
 
     assert sorted(held - metadata) == sorted(files)
     assert {name.partition(".dist-info/")[2] for name in metadata} <= METADATA
-    assert {name.rpartition(".")[2] for name in files} == {"py", "typed", "yaml", "html", "css", "js"}
+    assert {name.rpartition(".")[2] for name in files} == {"py", "txt", "typed", "yaml", "html", "css", "js"}
 
 
 def test_the_clean_environment_is_clean(clean_bin: Path, tmp_path: Path) -> None:

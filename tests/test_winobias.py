@@ -17,6 +17,7 @@ from scipy import stats
 
 from fairprint.audit.backends.masked import MaskedBackend
 from fairprint.audit.evaluate import evaluate
+from fairprint.audit.multiplicity import REPORT
 from fairprint.audit.records import Estimate
 from fairprint.probes.catalog import find_probe_set
 from fairprint.probes.errors import ProbeFileError, UsageError
@@ -418,7 +419,7 @@ def test_accuracy_gap_and_flips_equal_those_by_hand(sample: ProbeSet) -> None:
         assert (found.value, found.low, found.high, found.p_value) == pytest.approx(
             gap_by_hand(right[member], pro[member], pair[member]), abs=1e-9
         )
-        assert (found.neutral, found.unit, found.family) == (0.0, "difference of shares", "pro-anti gaps in winobias")
+        assert (found.neutral, found.unit, found.family) == (0.0, "difference of shares", REPORT)
         assert found.q_value is not None and found.p_value is not None and found.q_value >= found.p_value
         flips = [abs(right[member & (pair == p)][0] - right[member & (pair == p)][1]) for p in np.unique(pair[member])]
         rate = only(estimates, "flip_rate", scope)
