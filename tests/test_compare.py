@@ -560,7 +560,7 @@ def tuned(model: Any, tokenizer: Any, texts: list[str], steps: int = 40) -> Any:
     weights = [weight for layer in copied.model.layers[-4:] for weight in layer.parameters()]
     for weight in weights:
         weight.requires_grad_(True)
-    optimizer, generator = torch.optim.AdamW(weights, lr=1e-4), torch.Generator().manual_seed(0)
+    optimizer, generator = torch.optim.AdamW(weights, lr=3e-4), torch.Generator().manual_seed(0)
     rows = [torch.tensor([tokenizer.bos_token_id, *tokenizer(t, add_special_tokens=False).input_ids]) for t in texts]
     for _ in range(steps):
         batch = [rows[i] for i in torch.randint(len(rows), (16,), generator=generator)]
@@ -587,10 +587,11 @@ def test_what_forty_steps_plant_in_smollm2_is_found_and_the_guard_is_shown(smoll
     assert {d.verdict for d in same.differences if d.value is not None} == {"identical answers"}
 
     found = compare(base, after)
-    for metric in ("signed_effect", "stereotype_score"):
+    # whether he or she wins is decided by the template in most items, so that the stereotype score hardly moves
+    for metric in ("signed_effect", "covariate_correlation"):
         effect = of(found, metric)
         assert effect.low is not None and effect.low > 0, metric
         assert effect.verdict == "moved away from neutral"
     guard = dict(summary(found))["Utility"][0]
     assert "Neutral sentences" in guard and "Perplexity:" in guard
-    assert of(found, "mean_logprob_per_token").low is not None
+    assert of(found, "mean_logprob_per_token").verdict == "worse"
