@@ -52,9 +52,11 @@ def test_no_pack_holds_a_beginning_twice_and_depths_count_its_tokens(wanted: Wan
 
 
 @given(wanted_sets, st.integers(1, 12))
-def test_only_a_single_longer_text_makes_a_pack_larger_than_asked(wanted: Wanted, size: int) -> None:
+def test_only_longer_texts_make_a_pack_larger_than_asked_and_never_twice_as_long_as_they_are(
+    wanted: Wanted, size: int
+) -> None:
     for one in pack(wanted, size):
-        assert len(one.tokens) <= size or one.parents == tuple(range(-1, len(one.tokens) - 1))
+        assert len(one.tokens) <= max(size, 2 * (max(one.depths) + 1))
 
 
 @given(wanted_sets, st.integers(1, 12), st.randoms())
@@ -62,6 +64,13 @@ def test_packs_do_not_depend_on_the_order_of_what_is_wanted(wanted: Wanted, size
     shuffled = list(wanted.items())
     random.shuffle(shuffled)
     assert pack(dict(shuffled), size) == pack(wanted, size)
+
+
+def test_the_options_of_a_long_question_share_it() -> None:
+    question = tuple(range(3 * PACK_SIZE))
+    options = [(*question, 1000 + n, 7, 8) for n in range(3)]
+    (one,) = pack({text[:end]: {0} for text in options for end in range(len(question), len(text) + 1)})
+    assert len(one.tokens) == len(question) + 3 * 3
 
 
 def test_packs_of_many_pairs_are_about_equally_long() -> None:

@@ -15,7 +15,7 @@ Prefix = tuple[int, ...]
 """The token ids of a text up to and including some position."""
 
 PACK_SIZE = 128
-"""Tokens of a pack at the most: attention is quadratic in it, and longer ones save little more."""
+"""Tokens of a pack of shorter texts at the most: attention is quadratic in it, and longer ones save little more."""
 EVENNESS = 300
 """A branch of n tokens is taken to cost n + n * n / EVENNESS: large branches share more, small ones fill packs evenly.
 
@@ -53,7 +53,7 @@ def pack(wanted: Mapping[Prefix, Iterable[int]], size: int = PACK_SIZE) -> list[
 
     Args:
         wanted: for each beginning, the tokens whose probability after it is asked for.
-        size: nodes of a pack at the most; a single longer text gets a pack of its own.
+        size: nodes of a pack at the most; a longer text gets a pack of its own, with those that share much of it.
     """
     beginnings = sorted(wanted)
     # what continues a beginning follows it directly
@@ -72,10 +72,11 @@ def _branches(texts: Sequence[Prefix], size: int) -> list[_Branch]:
     # of the best way to cut the first n texts: its cost, where its last branch begins, and that branch's tokens
     best: list[tuple[float, int, int]] = [(0.0, 0, 0)] + [(float("inf"), 0, 0)] * len(texts)
     for begin, text in enumerate(texts):
-        tokens = 0
+        # long texts that begin alike, such as the options of a question, share most of their work
+        most, tokens = max(size, 2 * len(text)), 0
         for end in range(begin + 1, len(texts) + 1):
             tokens += new[end - 1] if tokens else len(text)
-            if tokens > size and end > begin + 1:
+            if tokens > most and end > begin + 1:
                 break
             cost = best[begin][0] + tokens + tokens * tokens / EVENNESS
             best[end] = min(best[end], (cost, begin, tokens))
