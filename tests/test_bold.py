@@ -388,6 +388,7 @@ def test_a_forecast_counts_the_tokens_that_will_be_written(folder: Path) -> None
     assert 6 * SAMPLES * TOKENS < tokens < 6 * SAMPLES * (TOKENS + 12)
 
 
+@pytest.mark.slow
 @needs_data
 def test_a_real_model_is_audited_with_a_lexicon_to_a_report(smollm2: Opened, tmp_path: Path) -> None:
     lexicon = tmp_path / "words.csv"

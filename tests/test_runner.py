@@ -52,7 +52,7 @@ def _blanked(path: Path, record: RunRecord) -> str:
     return render_report([record.model_copy(update=fixed)])
 
 
-@pytest.mark.parametrize("kind", ["masked", "causal"])
+@pytest.mark.parametrize("kind", ["causal", pytest.param("masked", marks=pytest.mark.slow)])
 def test_two_runs_in_other_surroundings_are_equal_to_the_last_bit(
     kind: str, models: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ def test_q_values_equal_those_of_scipy_and_absent_ones_stay_absent(p_values: lis
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(benjamini_hochberg, "fdr_bh"), (holm, "holm")])
+@settings(max_examples=25, deadline=None)
 @given(p_values=P_VALUES)
 def test_adjusted_p_values_equal_those_of_statsmodels(ours: object, theirs: str, p_values: list[float]) -> None:
     assert callable(ours)
