@@ -303,11 +303,12 @@ def test_a_model_that_knows_little_korean_is_asked_from_end_to_end_and_the_repor
     record = run(smollm2, limit, tmp_path)
     found: dict[tuple[str, str], Estimate] = {(e.metric, e.scope): e for e in record.estimates}
 
+    # it names the same letter whatever the order of the options, so that each item is right in one order of three
     told = found["accuracy", "condition:disambiguated"]
-    assert told.low is not None and told.high is not None and told.low <= 1 / 3
+    assert told.value == pytest.approx(1 / 3) and told.reason is not None and "agree exactly" in told.reason
     for metric in ("kobbq_diff_bias_ambiguous", "kobbq_diff_bias_disambiguated"):
         bias = found[metric, "all"]
-        assert bias.value is not None and bias.low is not None and bias.missing == 0
+        assert bias.value == 0 and bias.reason is not None and bias.missing == 0
         assert AT_CHANCE.format(language="Korean") in bias.warnings
     # each option was asked about in three orders, so that shares are thirds, or sixths where letters tie
     folder = Store(tmp_path).find(record.run_id)
