@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from fairprint.audit.memory import keep_freed_memory
 from fairprint.audit.resampling import Resampled, resampler
 from fairprint.audit.scales import Pivot
 from fairprint.audit.statistics import CELL, LEVEL, LEXEME, TEMPLATE, Array, Factors, Form, Interval, Weights
@@ -28,7 +29,7 @@ MANY_LOST = 0.01
 
 _KEPT = 2**25
 """Bytes of draws that are kept, so that estimates of the same units share them."""
-_AT_ONCE = 2**16
+_AT_ONCE = 2**17
 """Numbers that leave-one-out values are computed of at once: so few that they stay in the processor's cache."""
 _ROUNDING = 1e-12
 
@@ -114,6 +115,7 @@ def bootstrap(form: Form, factors: Factors, found: Interval, draws: Draws, count
 
 def distances(form: Form, factors: Factors, pivot: Pivot, draws: Draws, count: int) -> Array:
     """Return how many of its own standard errors each draw lies from the estimate; infinite where it has none."""
+    keep_freed_memory()
     resample = resampler(form, factors)
     rows = max(1, _AT_ONCE // (_width(factors) * _columns(form)))
     found = []

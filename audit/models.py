@@ -15,6 +15,7 @@ from typing import Any
 
 from fairprint.audit.adapters import merge_adapter, tokenizer_place
 from fairprint.audit.kinds import KINDS, Kind, kind_of_class, model_kind, refusal, works
+from fairprint.audit.memory import keep_freed_memory
 from fairprint.audit.records import ModelInfo
 from fairprint.audit.sources import Source
 from fairprint.probes.errors import FairprintError, ModelError, UsageError
@@ -53,8 +54,6 @@ def open_model(
     if source.endpoint is not None:
         return _open_endpoint(source, source.endpoint, options)
     import torch
-
-    from fairprint.audit.backends.memory import keep_freed_memory
 
     keep_freed_memory()
     with _quiet(), _loading(source):

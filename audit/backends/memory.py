@@ -1,6 +1,5 @@
-"""Memory of the processor: batches that do not fit are halved, and what a pass frees is kept for the next one."""
+"""Batches that do not fit into memory are halved."""
 
-import ctypes
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -9,24 +8,6 @@ import torch
 from fairprint.probes.errors import ModelError
 
 T = TypeVar("T")
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Names of parameters in glibc's malloc.h (mallopt, section 3 of the Linux manual)."""
-_KEPT_BYTES = 1 << 30
-
-
-def keep_freed_memory() -> None:
-    """Let the allocator of glibc keep large blocks; where another one is at work, do nothing.
-
-    By default each array of logits is given back when a pass ends, and the next pass pays for fresh pages, which must
-    be filled with zeros first: measured on the logits of 24 sentence pairs, that is 3 to 5 % of the time.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return
-    mallopt(_MMAP_THRESHOLD, _KEPT_BYTES)
-    mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def within_memory(
