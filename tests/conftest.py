@@ -12,10 +12,15 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from fairprint.audit.models import Opened
+
+# where a test does not say how many examples it needs: half of hypothesis' own number, since its code is traced
+hypothesis.settings.register_profile("fairprint", max_examples=50)
+hypothesis.settings.load_profile("fairprint")
 
 
 @pytest.fixture(scope="session")
