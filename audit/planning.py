@@ -385,10 +385,11 @@ def _cheapest(spread: Spread, aim: float, here: Outlook, needed: Mapping[str, in
 
 def _with_fewest_templates(spread: Spread, lexemes: Array, aim: float, power: float) -> Array:
     """Return for each number of words the fewest templates that reach ``aim``, infinite where none do."""
-    low = np.full(len(lexemes), spread.units[TEMPLATE] - 1.0)
+    fewest_of_all = spread.units[TEMPLATE]
+    low = np.full(len(lexemes), fewest_of_all - 1.0)  # never asked of, so that the search must not end on it
     high = np.full(len(lexemes), float(MOST_UNITS))
-    while (high - low > 1).any():
-        middle = np.floor((low + high) / 2)
-        enough = spread.reach({TEMPLATE: np.maximum(middle, 2), LEXEME: lexemes}, power) <= aim
-        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    while (between := high - low > 1).any():
+        middle = np.maximum(np.floor((low + high) / 2), fewest_of_all)
+        enough = spread.reach({TEMPLATE: middle, LEXEME: lexemes}, power) <= aim
+        low, high = np.where(between & ~enough, middle, low), np.where(between & enough, middle, high)
     return np.where(spread.reach({TEMPLATE: high, LEXEME: lexemes}, power) <= aim, high, np.inf)

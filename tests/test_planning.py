@@ -193,6 +193,15 @@ def test_the_cheapest_grid_is_that_of_all_grids_which_keep_what_there_is(margin:
     assert min(grids)[0] == found.items
 
 
+@pytest.mark.parametrize("templates", [2, 3, T])
+def test_where_the_templates_bring_nothing_more_words_alone_are_planned(templates: int) -> None:
+    """Many words need fewer templates than there are, and those there are stay all the same."""
+    errors = {"item": 0.0, "template": 0.0, "lexeme": 1.0, "two-way": 1.0}
+    found = outlook(expected(templates, 3, 0.0, 3.0, 0.0, standard_errors=errors, standard_error=1.0), 0.1)
+    assert found.cheapest is not None and found.cheapest["template"] == templates
+    assert found.cheapest["lexeme"] == found.needed["lexeme"]
+
+
 def test_where_the_words_alone_leave_too_much_no_number_of_templates_is_enough() -> None:
     found = outlook(expected(T, L, *PARTS), 0.2)
     # .6 / 60 = .01, with 59 degrees of freedom
