@@ -14,9 +14,7 @@ side can err: at 5.9 % where it scatters twice and 7.4 % where it scatters three
 All intervals here are on the identity scale, as a difference of two runs is.
 """
 
-from scipy import stats
-
-from fairprint.audit.statistics import LEVEL, Interval
+from fairprint.audit.statistics import LEVEL, Interval, t_quantile, t_tail
 
 
 def away_p(u: Interval, v: Interval) -> float | None:
@@ -75,12 +73,12 @@ def _p(found: Interval, sign: int) -> float | None:
     """Return the one-sided p-value of a number being above 0 (``sign`` 1) or below (-1); None without an error."""
     if found.value is None or not found.standard_error or found.degrees_of_freedom is None:
         return None
-    return float(stats.t.sf(sign * found.value / found.standard_error, found.degrees_of_freedom))
+    return t_tail(sign * found.value / found.standard_error, found.degrees_of_freedom)
 
 
 def _bound(found: Interval, sign: int) -> float | None:
     """Return the upper one-sided bound of a number times ``sign``, or None where it has no standard error."""
     if found.value is None or found.standard_error is None or found.degrees_of_freedom is None:
         return None
-    reach = float(stats.t.ppf(LEVEL, found.degrees_of_freedom)) * found.standard_error
+    reach = t_quantile(LEVEL, found.degrees_of_freedom) * found.standard_error
     return sign * found.value + reach

@@ -11,7 +11,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from fairprint.audit.statistics import Array, Codes
 
@@ -102,6 +101,8 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], clusters: Codes
         reason = "several items belong to one unit, so that they are not independent" if len(first) else "no items"
         return Test(statistic=None, p_value=None, smallest=None, ways=0, exact=False, assumes=assumes, reason=reason)
     b, c = int((first & ~second).sum()), int((~first & second).sum())
+    from scipy import stats  # a second to load, and this is the one place that needs it
+
     trials = stats.binom(b + c, 0.5)
     doubled = 2 * float(trials.cdf(min(b, c))) - (float(trials.pmf(min(b, c))) if mid else 0.0)
     return Test(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from fairprint.audit.scales import SCALES, Pivot, Scale, shrunk
 
@@ -345,11 +345,11 @@ def _unanimous(value: float, scale: Scale, neutral: float | None, trials: int) -
 
 
 def _assemble(pivot: Pivot, found: _Variance, neutral: float | None) -> Interval:
-    quantile = float(stats.t.ppf((1 + LEVEL) / 2, found.degrees_of_freedom))
+    quantile = t_quantile((1 + LEVEL) / 2, found.degrees_of_freedom)
     p_value = detectable = None
     if pivot.statistic is not None and pivot.neutral is not None and neutral is not None:
-        p_value = float(2 * stats.t.sf(pivot.statistic, found.degrees_of_freedom))
-        reach = (quantile + float(stats.t.ppf(POWER, found.degrees_of_freedom))) * pivot.error
+        p_value = 2 * t_tail(pivot.statistic, found.degrees_of_freedom)
+        reach = (quantile + t_quantile(POWER, found.degrees_of_freedom)) * pivot.error
         distance = abs(pivot.scale.inverse(pivot.neutral + reach) - neutral)
         detectable = distance if math.isfinite(distance) else None
     low, high = pivot.ends(quantile)
@@ -367,6 +367,16 @@ def _assemble(pivot: Pivot, found: _Variance, neutral: float | None) -> Interval
         detectable=detectable,
         pivot=pivot,
     )
+
+
+def t_tail(statistic: float, degrees_of_freedom: float) -> float:
+    """Return the probability that Student's t lies above a number."""
+    return float(special.stdtr(degrees_of_freedom, -statistic))
+
+
+def t_quantile(probability: float, degrees_of_freedom: float) -> float:
+    """Return the number below which Student's t lies with a probability."""
+    return float(special.stdtrit(degrees_of_freedom, probability))
 
 
 def _extremes(replicates: Mapping[str, Array], factors: Factors) -> tuple[tuple[str, str, float], ...]:
