@@ -40,12 +40,29 @@ def towards_p(u: Interval, v: Interval) -> float | None:
     return _both(u, v, -1)
 
 
+def most_worse(u: Interval, v: Interval, baseline: Interval) -> float | None:
+    """Return the upper one-sided 95 % bound of how much farther from neutral b_B lies than b_A.
+
+    For a number above neutral it is the larger of the bounds of u and of -v; for one below, of those of -u and of v.
+    Where b_A does not differ from neutral at one-sided 5 %, its side is not known, and it is the largest of all four;
+    so too where it has no standard error.
+
+    Args:
+        u: b_B - b_A, paired.
+        v: b_B + b_A, paired.
+        baseline: b_A.
+
+    Returns:
+        The bound, or None where u or v has no standard error.
+    """
+    sides = [sign for sign in (1, -1) if (p := above_p(baseline, sign)) is not None and p < 1 - LEVEL] or [1, -1]
+    bounds = [upper(found, sign) for side in sides for found, sign in ((u, side), (v, -side))]
+    known = [bound for bound in bounds if bound is not None]
+    return max(known) if len(known) == len(bounds) else None
+
+
 def not_worse(u: Interval, v: Interval, baseline: Interval, margin: float) -> bool | None:
     """Return whether it is shown that b_B lies at most ``margin`` farther from neutral than b_A.
-
-    For a number above neutral that is so where the upper one-sided 95 % bounds of u and of -v are at most the margin;
-    for one below, those of -u and of v. Where b_A does not differ from neutral at one-sided 5 %, its side is not known,
-    and both must hold; so too where it has no standard error.
 
     Args:
         u: b_B - b_A, paired.
@@ -56,29 +73,46 @@ def not_worse(u: Interval, v: Interval, baseline: Interval, margin: float) -> bo
     Returns:
         Whether it is shown, or None where u or v has no standard error.
     """
-    sides = [sign for sign in (1, -1) if (p := _p(baseline, sign)) is not None and p < 1 - LEVEL] or [1, -1]
-    bounds = [_bound(found, sign) for side in sides for found, sign in ((u, side), (v, -side))]
-    known = [bound for bound in bounds if bound is not None]
-    return all(bound <= margin for bound in known) if len(known) == len(bounds) else None
+    bound = most_worse(u, v, baseline)
+    return None if bound is None else bound <= margin
 
 
 def _both(u: Interval, v: Interval, same: int) -> float | None:
     """Return the p-value of u lying on the same side of 0 as v times ``same``, whichever side that is."""
-    sides = [(_p(u, sign), _p(v, sign * same)) for sign in (1, -1)]
+    sides = [(above_p(u, sign), above_p(v, sign * same)) for sign in (1, -1)]
     known = [max(p, q) for p, q in sides if p is not None and q is not None]
     return min(known, default=None)
 
 
-def _p(found: Interval, sign: int) -> float | None:
-    """Return the one-sided p-value of a number being above 0 (``sign`` 1) or below (-1); None without an error."""
+def unanimous(found: Interval) -> bool:
+    """Whether a number is the same without any one unit, so that there is nothing to estimate its variance from."""
+    if found.value is None or found.standard_error is not None or not found.extremes:
+        return False
+    return all(value == found.value for _, _, value in found.extremes)
+
+
+def above_p(found: Interval, sign: int = 1) -> float | None:
+    """Return the one-sided p-value of a number being above 0 (``sign`` 1) or below (-1).
+
+    Where all G units of the scarcer factor agree, it is that of a sign test, 2^-G, on the side on which they lie.
+
+    Returns:
+        The p-value, or None where the number has no standard error.
+    """
+    if unanimous(found) and found.value is not None:
+        return 2.0 ** -min(found.units.values()) if sign * found.value > 0 else 1.0
     if found.value is None or not found.standard_error or found.degrees_of_freedom is None:
         return None
     return t_tail(sign * found.value / found.standard_error, found.degrees_of_freedom)
 
 
-def _bound(found: Interval, sign: int) -> float | None:
-    """Return the upper one-sided bound of a number times ``sign``, or None where it has no standard error."""
+def upper(found: Interval, sign: int = 1) -> float | None:
+    """Return the upper one-sided 95 % bound of a number times ``sign``; None where it has no standard error.
+
+    Where all units agree, it is the number itself.
+    """
+    if unanimous(found) and found.value is not None:
+        return sign * found.value
     if found.value is None or found.standard_error is None or found.degrees_of_freedom is None:
         return None
-    reach = t_quantile(LEVEL, found.degrees_of_freedom) * found.standard_error
-    return sign * found.value + reach
+    return sign * found.value + t_quantile(LEVEL, found.degrees_of_freedom) * found.standard_error

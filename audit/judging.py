@@ -1,0 +1,168 @@
+"""The gate's decision rule: pass, fail or inconclusive from what is known of a worsening, and a limit.
+
+With delta how much worse a number is, s its standard error with nu degrees of freedom, M the limit and m the number of
+limits that are tested together:
+
+- fail: the one-sided p-value, after Holm over the m limits, is below .05, and the estimate of delta lies above M.
+- pass: the upper one-sided 95 % bound of delta is at most M (non-inferiority). It needs no correction, since the gate
+  passes where all limits do (intersection-union, Berger 1982).
+- inconclusive: neither.
+
+So the chance that any limit fails where nothing is truly worse is at most 5 %, and the chance that a limit passes whose
+number is truly worse by M or more is at most 5 %.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+from fairprint.audit.away import above_p, away_p, most_worse, upper
+from fairprint.audit.checks import Direction
+from fairprint.audit.significance import holm
+from fairprint.audit.statistics import LEVEL, POWER, TEMPLATE, Interval, t_quantile
+
+ALPHA = 1 - LEVEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of one limit, before anything is decided.
+
+    Attributes:
+        worsening: how much worse the number is, up is worse; what is held against the limit.
+        bound: its upper one-sided 95 % bound, or None with ``reason``.
+        p_value: one-sided, of what is not to be rejected unless the limit is broken; None with ``reason``.
+        error, degrees_of_freedom: standard error of the worsening; None where all units agree, or nothing is known.
+        units: of each random factor.
+        limiting: the factor that brings more of the variance.
+        identical: the same answers twice, so that there is no worsening and nothing to estimate.
+        reason: why it is not known.
+    """
+
+    worsening: float
+    bound: float | None
+    p_value: float | None
+    error: float | None = None
+    degrees_of_freedom: float | None = None
+    units: Mapping[str, int]
+    limiting: str | None = None
+    identical: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the rule decides of a limit.
+
+    Attributes:
+        limit: what was held against it: the one that was given, or the default.
+        holm: the p-value after Holm.
+        detectable: the true worsening that fails with 80 % power; None where there is no standard error.
+        needed: fewest units of a factor that would decide; empty where it is decided, or where none is known.
+    """
+
+    verdict: Literal["pass", "fail", "inconclusive"]
+    limit: float | None
+    holm: float | None
+    detectable: float | None
+    needed: Mapping[str, int]
+
+
+def worsened(u: Interval, v: Interval, a: Interval, b: Interval, direction: Direction) -> Evidence:
+    """Return how much worse a number is in run B than in run A.
+
+    Args:
+        u: B minus A, paired; of ``away_from_neutral`` both are distances from the neutral value, with their sign.
+        v: B plus A, paired; read for ``away_from_neutral`` alone.
+        a: the number in run A; read for ``away_from_neutral`` alone.
+        b: that in run B.
+        direction: which way is worse.
+    """
+    if u.value is None:
+        raise ValueError("there is no difference to judge")
+    known = {"units": dict(u.units), "limiting": limiting(u)}
+    if direction == "away_from_neutral":
+        if a.value is None or b.value is None:
+            raise ValueError("there is no distance from neutral to judge")
+        # a number that differs from neutral in neither run did not move away from it, whatever u and v say together
+        sides = [above_p(b, sign) for sign in (1, -1)]
+        apart = None if None in sides else 2 * min(p for p in sides if p is not None)
+        moved = away_p(u, v)
+        p_value = None if moved is None or apart is None else min(1.0, max(moved, apart))
+        worsening, bound = abs(b.value) - abs(a.value), most_worse(u, v, a)
+    else:
+        sign = 1 if direction == "up" else -1
+        worsening, bound, p_value = sign * u.value, upper(u, sign), above_p(u, sign)
+    reason = None if bound is not None and p_value is not None else u.reason or v.reason or "it has no standard error"
+    return Evidence(
+        worsening=worsening,
+        bound=bound,
+        p_value=p_value,
+        error=u.standard_error,
+        degrees_of_freedom=u.degrees_of_freedom,
+        reason=reason,
+        **known,  # type: ignore[arg-type]
+    )
+
+
+def limiting(found: Interval) -> str | None:
+    """Return the factor whose units bring more of the variance."""
+    if not found.units:
+        return None
+    return max(found.units, key=lambda factor: (found.standard_errors.get(factor, 0.0), factor == TEMPLATE))
+
+
+def decide(evidence: Sequence[Evidence], limits: Sequence[float | None]) -> list[Decision]:
+    """Decide some limits together.
+
+    Args:
+        evidence: of each limit.
+        limits: the largest worsening of each; where None, it is the worsening that the gate detects with 80 % power.
+    """
+    tested = [found.p_value for found in evidence]
+    corrected = holm(tested)
+    count = sum(p is not None for p in tested)
+    return [_decided(e, limit, p, count) for e, limit, p in zip(evidence, limits, corrected, strict=True)]
+
+
+def detectable(found: Evidence, limit: float, count: int) -> float | None:
+    """Return the true worsening that fails with 80 % power: it must pass the limit, and a test at 5 % of ``count``.
+
+    It is max(M, t(1 - .05 / m, nu) s) + t(.80, nu) s.
+    """
+    if found.error is None or found.degrees_of_freedom is None:
+        return None
+    quantile = t_quantile(1 - ALPHA / max(count, 1), found.degrees_of_freedom)
+    return max(limit, quantile * found.error) + t_quantile(POWER, found.degrees_of_freedom) * found.error
+
+
+def _decided(found: Evidence, given: float | None, corrected: float | None, count: int) -> Decision:
+    limit = detectable(found, 0.0, count) if given is None else given
+    if found.identical:
+        return Decision(verdict="pass", limit=limit, holm=corrected, detectable=None, needed={})
+    reach = None if limit is None else detectable(found, limit, count)
+    verdict: Literal["pass", "fail", "inconclusive"] = "inconclusive"
+    if limit is not None:
+        if corrected is not None and corrected < ALPHA and found.worsening > limit:
+            verdict = "fail"
+        elif found.bound is not None and found.bound <= limit:
+            verdict = "pass"
+    needed = {} if verdict != "inconclusive" or limit is None else units_needed(found, limit)
+    return Decision(verdict=verdict, limit=limit, holm=corrected, detectable=reach, needed=needed)
+
+
+def units_needed(found: Evidence, margin: float) -> dict[str, int]:
+    """Return how many units of the factor with the larger variance share would show a number kept that is no worse.
+
+    It is G ((t(.95) + t(.80)) s / M)^2; more items of the same units do not help.
+
+    Args:
+        found: what is known.
+        margin: M; of a limit on the number itself, how far it lies from the limit.
+    """
+    if found.error is None or found.degrees_of_freedom is None or found.limiting is None or margin <= 0:
+        return {}
+    quantiles = t_quantile(LEVEL, found.degrees_of_freedom) + t_quantile(POWER, found.degrees_of_freedom)
+    count = found.units[found.limiting] * (quantiles * found.error / margin) ** 2
+    return {found.limiting: max(ceil(count), found.units[found.limiting] + 1)}
