@@ -13,16 +13,16 @@ from fairprint.audit.comparisons import Difference, SignFlips, Verdict
 from fairprint.audit.evaluate import estimand
 from fairprint.audit.labelled_metrics import GAP
 from fairprint.audit.metrics import Metric
-from fairprint.audit.paired import Combined, PairedRows, combined, differences, factors_of, pair_rows
+from fairprint.audit.paired import PairedRows, differences, factors_of, pair_rows
 from fairprint.audit.parts import Part
+from fairprint.audit.shift import shift
 from fairprint.audit.significance import benjamini_hochberg, holm, sign_flip
-from fairprint.audit.statistics import LEVEL, Factors, Form, Interval, interval, jackknife
+from fairprint.audit.statistics import LEVEL, Factors, Form, Interval
 from fairprint.audit.utility_metrics import PER_CHARACTER, PER_TOKEN, PERPLEXITY
 from fairprint.probes.items import ProbeSet
 
 ALPHA = 0.05
 """A difference is shown where its q-value is below this."""
-IDENTICAL = "identical answers"
 BETTER: dict[str, Literal["higher", "lower"]] = {
     "accuracy": "higher",
     "true_positive_rate": "higher",
@@ -143,31 +143,16 @@ def _cut(found: Interval, most: float | None) -> Interval:
 
 
 def _values(metric: Metric, rows: PairedRows, factors: Factors, seed: int | None) -> _Values:
-    forms = metric.form(rows.a, factors), metric.form(rows.b, factors)
-    a, b = (_value(form, rows) for form in forms)
-    if a is None or b is None:
-        return _Values(a, b, Interval(value=None, reason="it has no value in both runs: too few answers"))
-    found = _of_both(forms, factors, lambda x, y: y - x)
-    if rows.identical:
-        # the same numbers twice: there is no chance about it, and nothing to estimate
-        return _Values(a, b, Interval(value=0.0, p_value=1.0, units=found.units, reason=IDENTICAL))
+    found = shift(metric, rows, factors)
+    if found is None:
+        return _Values(None, None, Interval(value=None, reason="it has no value in both runs: too few answers"))
+    if found.identical:
+        return _Values(*found.values, found.u)
     p_away = p_towards = None
-    if (neutral := metric.neutral) is not None:
-        total = _of_both(forms, factors, lambda x, y: (x - neutral) + (y - neutral))
-        p_away, p_towards = away_p(found, total), towards_p(found, total)
-    flips = None if seed is None else _flipped(forms, found, factors, seed)
-    return _Values(a, b, found, p_away, p_towards, flips)
-
-
-def _value(form: Form, rows: PairedRows) -> float | None:
-    """Return the metric of all items of one run; its units do not matter for that."""
-    factors = factors_of(rows.a, ())
-    return interval(jackknife(form, factors), factors, scale="identity", neutral=None, items=len(rows.a)).value
-
-
-def _of_both(forms: tuple[Form, Form], factors: Factors, of: Combined) -> Interval:
-    replicates = jackknife(combined(*forms, of), factors)
-    return interval(replicates, factors, scale="identity", neutral=0.0, items=len(factors.template))
+    if found.v is not None:
+        p_away, p_towards = away_p(found.u, found.v), towards_p(found.u, found.v)
+    flips = None if seed is None else _flipped(found.forms, found.u, factors, seed)
+    return _Values(*found.values, found.u, p_away, p_towards, flips)
 
 
 def _flipped(forms: tuple[Form, Form], found: Interval, factors: Factors, seed: int) -> SignFlips | None:
