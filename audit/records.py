@@ -310,6 +310,9 @@ class RunRecord(Record):
         status: ``complete``; ``partial`` with a limit; ``truncated`` where it ended before its end.
         parent: run that this one is a part of, or None.
         lineage: runs whose result this one began from, such as the training of the audited model.
+        tokens: that went through the model, the same on every machine; of texts that a model writes, at the most. None
+            where it computed elsewhere, where answers were replayed, or where an older version ran.
+        flops: about 2 x parameters x tokens: what attention adds is left out, and weights count that a token skips.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -327,6 +330,8 @@ class RunRecord(Record):
     tests: tuple[SignificanceTest, ...] = ()
     families: tuple[Family, ...] = Field(default=(), description="tests that were corrected together")
     footprint: Footprint
+    tokens: int | None = None
+    flops: float | None = None
     scores: dict[str, str] = Field(default_factory=dict, description="sha256 of each score file, by name")
     not_asked: dict[str, str] = Field(default_factory=dict, description="own probe sets that were not asked, and why")
     notes: tuple[str, ...] = ()

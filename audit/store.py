@@ -21,7 +21,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from fairprint.audit.findings import Record
 from fairprint.audit.records import Footprint, Plan, RunRecord, Segment, migrate, to_json
 from fairprint.probes.errors import ResumeError, StoreError, UsageError, nearest
 from fairprint.probes.items import Item
-from fairprint.probes.scores import Score
+from fairprint.probes.scores import TOKENS, Score
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -153,13 +153,21 @@ class RunFolder:
         """Whether a shard has been written."""
         return self._shard(name).is_file()
 
-    def write_shard(self, name: str, scores: Sequence[Score]) -> None:
-        """Write the scores of one shard."""
-        _write(self._shard(name), _to_parquet(scores, Score))
+    def write_shard(self, name: str, scores: Sequence[Score], tokens: int | None = None) -> None:
+        """Write the scores of one shard, and how many tokens went through the model for them, where that is known."""
+        _write(self._shard(name), _to_parquet(scores, Score, {} if tokens is None else {TOKENS: str(tokens)}))
 
     def read_shard(self, name: str) -> list[Score]:
         """Return the scores of one shard."""
         return _from_parquet(self._shard(name), Score)
+
+    def tokens(self, names: Sequence[str]) -> int | None:
+        """Return how many tokens went through the model for some shards; None where one of them does not say."""
+        import pyarrow.parquet
+
+        told = [(pyarrow.parquet.read_schema(self._shard(name)).metadata or {}).get(TOKENS.encode()) for name in names]
+        known = [int(count) for count in told if count is not None]
+        return sum(known) if told and len(known) == len(told) else None
 
     def shard_names(self) -> list[str]:
         """Names of the shards that have been written, sorted."""
@@ -317,13 +325,13 @@ def _write(path: Path, content: bytes, hint: str = _GO_ON) -> None:
         os.close(folder)
 
 
-def _to_parquet(rows: Sequence[Any], kind: type[Any]) -> bytes:
+def _to_parquet(rows: Sequence[Any], kind: type[Any], metadata: Mapping[str, str] | None = None) -> bytes:
     import pyarrow
     import pyarrow.parquet
 
     types = {"str": pyarrow.string(), "int": pyarrow.int32(), "float | None": pyarrow.float64()}
     told = {field.name: getattr(field.type, "__name__", str(field.type)) for field in fields(kind)}
-    schema = pyarrow.schema([(name, types[type_]) for name, type_ in told.items()])
+    schema = pyarrow.schema([(name, types[type_]) for name, type_ in told.items()], metadata=metadata or None)
     columns = {name: [getattr(row, name) for row in rows] for name in told}
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(columns, schema=schema), buffer, compression="zstd")

@@ -106,6 +106,7 @@ class Work:
     ) -> RunRecord:
         footprints, dead = folder.segments()
         names = [shard.name for shard in self.questions.shards]
+        tokens, parameters = folder.tokens(names), opened.info.parameters
         return RunRecord(
             run_id=folder.run_id,
             kind="audit",
@@ -120,6 +121,9 @@ class Work:
             families=families(results.estimates),
             footprint=_warned(combine(footprints, dead, grid=self.grid, pue=self.pue), opened.backend),
             scores=folder.shard_hashes(names),
+            tokens=tokens,
+            # each weight takes part in one multiplication and one addition a token
+            flops=None if tokens is None or parameters is None else 2.0 * parameters * tokens,
             not_asked=self.questions.not_asked,
             notes=(*self.notes, *opened.backend.notes(), *results.notes),
         )
@@ -171,8 +175,11 @@ class Work:
             if not folder.has_shard(shard.name):
                 self.on_progress(Progress(stage=f"asking {shard.probe_set.name}", done=done, asked=asked, total=total))
                 folder.write_items(shard.probe_set.name, self.questions.items[shard.probe_set.name])
-                scores = _answered(opened.backend, shard, self.seed)
-                folder.write_shard(shard.name, scorers.labelled(shard, scores))
+                before = opened.backend.tokens()
+                scores = scorers.labelled(shard, _answered(opened.backend, shard, self.seed))
+                after = opened.backend.tokens()
+                tokens = None if before is None or after is None else after - before
+                folder.write_shard(shard.name, scores, tokens)
                 asked += len(shard.items)
             done += len(shard.items)
         self.on_progress(Progress(stage="asked", done=done, asked=asked, total=total))

@@ -228,6 +228,10 @@ class Backend:
         """Continue prompts. Raises RefusalError where the model does not generate."""
         self._refuse("generate")
 
+    def tokens(self) -> int | None:
+        """How many tokens went through the model so far; None where it computes elsewhere, or not at all."""
+        return None
+
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of how the answers came about, so far."""
         return ()

@@ -93,6 +93,8 @@ def test_a_killed_run_goes_on_where_it_was(models: dict[str, Path], tmp_path: Pa
     record = killed.record()
     assert record.estimates == whole.record().estimates
     assert record.highlights == whole.record().highlights
+    assert record.tokens == whole.record().tokens is not None
+    assert record.flops == 2 * (record.plan.model.parameters or 0) * record.tokens > 0
     rows = [(name, s.item, s.group, s.name) for name, scores in _scores(killed).items() for s in scores]
     assert len(rows) == len(set(rows))
 

@@ -30,6 +30,14 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "runs")
 
 
+def test_a_shard_says_how_many_tokens_it_took_and_several_say_so_only_where_each_does(store: Store) -> None:
+    run = store.begin(sample_record().plan, STARTED)
+    for name, tokens in (("set.fill.0000", 120), ("set.fill.0001", 80), ("set.fill.0002", None)):
+        run.write_shard(name, [_score("a", -1.5)], tokens)
+    assert run.tokens(["set.fill.0000", "set.fill.0001"]) == 200
+    assert run.tokens(run.shard_names()) is None and run.tokens([]) is None
+
+
 def test_a_run_is_a_folder_whose_name_says_when_and_what(store: Store) -> None:
     run = store.begin(sample_record().plan, STARTED)
     assert run.run_id.startswith("20260102T030405000Z-")

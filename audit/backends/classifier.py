@@ -76,6 +76,10 @@ class _Classifier(Backend, Generic[Key]):
         self.labels = tuple(str(config.id2label[number]) for number in numbers)
         self._notes: dict[str, None] = {}
 
+    def tokens(self) -> int | None:
+        """How many tokens went through the model so far; of texts that it writes, at the most."""
+        return self.counted
+
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of how the answers came about, so far."""
         told = () if self.exclusive else ("several labels can be right at a time: each has a probability of its own",)

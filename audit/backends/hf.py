@@ -110,6 +110,10 @@ class TransformersBackend(Backend):
         if not dry:
             self._check_gather()
 
+    def tokens(self) -> int | None:
+        """How many tokens went through the model so far; of texts that it writes, at the most."""
+        return self.counted
+
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of how the answers came about, so far."""
         return tuple(self._notes)
