@@ -61,8 +61,8 @@ def compare(a: RunFolder, b: RunFolder, probes: Sequence[str] = (), *, seed: int
     differences, family = corrected(found.differences)
     return ComparisonRecord(
         fairprint=version("fairprint"),
-        a=_side(records[0]),
-        b=_side(records[1]),
+        a=side(records[0]),
+        b=side(records[1]),
         probes=tuple(asked.b for asked in shared.asked),
         utility=tuple(asked.b.name for asked in shared.asked if asked.b.scored == TEXT),
         differences=differences,
@@ -81,7 +81,8 @@ def _finished(run: RunFolder) -> RunRecord:
     return run.record()
 
 
-def _side(record: RunRecord) -> Side:
+def side(record: RunRecord) -> Side:
+    """Return what a comparison says of one of its runs."""
     return Side(
         run_id=record.run_id,
         started_at=record.started_at,
@@ -109,11 +110,11 @@ def _compare_set(
     label = f"{probe_set.name} / {instrument}"
     found.only_a += [_named(label, key) for key in ours if key not in theirs]
     found.only_b += [_named(label, key) for key in theirs if key not in ours]
-    tokens = _same_tokens(scores, records)
+    tokens = same_tokens(scores, records)
     for key, part in ours.items():
         if key not in theirs:
             continue
-        _check_versions(records, probe_set, part.metric)
+        check_versions(records, probe_set, part.metric)
         found.differences.append(difference(probe_set, instrument, part, theirs[key], same_tokens=tokens, seed=seed))
 
 
@@ -128,7 +129,7 @@ def _named(label: str, key: PartKey) -> str:
     return f"{label}{f':{of}' if of else ''}: {metric}" + (f" ({about})" if about else "")
 
 
-def _check_versions(records: tuple[RunRecord, RunRecord], probe_set: ProbeSet, metric: Metric) -> None:
+def check_versions(records: tuple[RunRecord, RunRecord], probe_set: ProbeSet, metric: Metric) -> None:
     """Refuse runs whose own reports have another version of a metric than the one that is computed here.
 
     Raises:
@@ -154,7 +155,7 @@ def _same_answers(scores: PairedScores) -> bool:
     return bool(ours) and ours == theirs
 
 
-def _same_tokens(scores: PairedScores, records: tuple[RunRecord, RunRecord]) -> bool | None:
+def same_tokens(scores: PairedScores, records: tuple[RunRecord, RunRecord]) -> bool | None:
     """Whether both models cut texts into the same tokens, as far as their number tells; None where nothing tells."""
 
     def counts(side: Sequence[Score]) -> dict[str, float | None]:

@@ -36,6 +36,7 @@ class Evidence:
         error, degrees_of_freedom: standard error of the worsening; None where all units agree, or nothing is known.
         units: of each random factor.
         limiting: the factor that brings more of the variance.
+        gap: of a limit on a number itself, how far the number lies from it, on the scale of ``error``; None elsewhere.
         identical: the same answers twice, so that there is no worsening and nothing to estimate.
         reason: why it is not known.
     """
@@ -47,6 +48,7 @@ class Evidence:
     degrees_of_freedom: float | None = None
     units: Mapping[str, int]
     limiting: str | None = None
+    gap: float | None = None
     identical: bool = False
     reason: str | None = None
 
@@ -141,14 +143,15 @@ def _decided(found: Evidence, given: float | None, corrected: float | None, coun
     limit = detectable(found, 0.0, count) if given is None else given
     if found.identical:
         return Decision(verdict="pass", limit=limit, holm=corrected, detectable=None, needed={})
-    reach = None if limit is None else detectable(found, limit, count)
+    reach = None if limit is None or found.gap is not None else detectable(found, limit, count)
     verdict: Literal["pass", "fail", "inconclusive"] = "inconclusive"
     if limit is not None:
         if corrected is not None and corrected < ALPHA and found.worsening > limit:
             verdict = "fail"
         elif found.bound is not None and found.bound <= limit:
             verdict = "pass"
-    needed = {} if verdict != "inconclusive" or limit is None else units_needed(found, limit)
+    distance = limit if found.gap is None else found.gap
+    needed = {} if verdict != "inconclusive" or distance is None else units_needed(found, distance)
     return Decision(verdict=verdict, limit=limit, holm=corrected, detectable=reach, needed=needed)
 
 
