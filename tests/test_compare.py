@@ -2,18 +2,16 @@
 
 import copy
 import json
-import random
 import re
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 import torch
+from planted import OCCUPATIONS, TEXTS, few, planted, small_runs
 
 from fairprint.audit.comparable import common, costs_apart, remarks
 from fairprint.audit.compare import compare
@@ -22,61 +20,13 @@ from fairprint.audit.models import Opened
 from fairprint.audit.records import RunRecord, Segment, to_json
 from fairprint.audit.runner import audit
 from fairprint.audit.store import RunFolder, Store
-from fairprint.probes.catalog import own_set
 from fairprint.probes.errors import UsageError
-from fairprint.probes.items import ProbeSet
 from fairprint.reports.cli import main
 from fairprint.reports.comparison import summary
 from fairprint.reports.comparison_page import render_comparison
 from fairprint.reports.comparison_table import print_comparison
 
-OCCUPATIONS, TEXTS = "gendered-occupations", "neutral-sentences"
 SETS = (OCCUPATIONS, TEXTS)
-PAIR = ("male", "female")
-_PRONOUNS = {1: {"subject": "he", "possessive": "his"}, -1: {"subject": "she", "possessive": "her"}}
-_FRAMES = (
-    "The {word} forgot {possessive} keys at home.",
-    "Everybody liked the {word}, because {subject} was patient.",
-    "When the {word} came in, {subject} closed the door.",
-    "Last week the {word} told us about {possessive} first day at work.",
-    "Yesterday the {word} said that {subject} had slept badly.",
-    "The {word} lost {possessive} umbrella on the train.",
-)
-
-
-def planted(share: float, seed: int = 0) -> list[str]:
-    """Sentences of our own about occupations, in which the stereotyped pronoun stands with probability ``share``."""
-    rng, texts = random.Random(seed), []
-    for item in {item.lexeme: item for item in own_set(OCCUPATIONS).items}.values():
-        for frame in _FRAMES if item.directions[0] else ():
-            side = item.directions[0] if rng.random() < share else -item.directions[0]
-            texts.append(frame.format(word=item.word or item.lexeme, **_PRONOUNS[side]))
-    return texts
-
-
-def probe_texts(found: ProbeSet, share: float, seed: int = 0) -> list[str]:
-    """The sentences of a set, in which the stereotyped group stands with probability ``share``."""
-    rng, texts = random.Random(seed), []
-    for item in found.items:
-        by_group = {variant.group: variant.text for variant in item.variants}
-        if item.directions[0]:
-            likely = {1: share, -1: 1 - share}[item.directions[0]]
-            texts += [by_group[PAIR[0] if rng.random() < likely else PAIR[1]] for _ in range(4)]
-    return texts
-
-
-def few() -> tuple[ProbeSet, ProbeSet]:
-    """Twenty occupations that lean either way, and every fourth plain sentence."""
-    occupations, texts = own_set(OCCUPATIONS), own_set(TEXTS)
-    words = {
-        word
-        for side in (1, -1)
-        for word in list(dict.fromkeys(i.lexeme for i in occupations.items if i.directions[0] == side))[:10]
-    }
-    return (
-        replace(occupations, items=tuple(item for item in occupations.items if item.lexeme in words)),
-        replace(texts, items=texts.items[::4]),
-    )
 
 
 def of(record: ComparisonRecord, metric: str, scope: str = "all") -> Difference:
@@ -90,27 +40,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(store: Path) -> dict[str, RunFolder]:
-    """Runs of a small model, of itself again, and of itself after an association was planted."""
-    occupations, texts = few()
-    plain = [item.variants[0].text for item in texts.items]
-    tokenizer = tiny.words([*(v.text for item in occupations.items for v in item.variants), *plain])
-    model = tiny.gpt2(tokenizer, initializer_range=0.2, n_layer=1)
-    tiny.train(model, tokenizer, [*probe_texts(occupations, 0.5), *plain * 5], steps=100)
-    changed = copy.deepcopy(model)
-    tiny.train(changed, tokenizer, probe_texts(occupations, 0.95), steps=120)
-
-    def run(asked: Any, **options: Any) -> RunFolder:
-        record = audit(asked, tokenizer=tokenizer, store=store, **{"probes": [occupations, texts]} | options)
-        return Store(store).find(record.run_id)
-
-    return {
-        "base": run(model),
-        "again": run(model),
-        "planted": run(changed),
-        "limited": run(model, limit=60),
-        "both": run(changed, instruments=["fill", "sentence"]),
-        "texts": run(model, probes=[texts]),
-    }
+    return small_runs(store)
 
 
 @pytest.fixture(scope="module")
