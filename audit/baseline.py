@@ -104,7 +104,6 @@ def _cut(record: RunRecord, kept: Sequence[str]) -> RunRecord:
             "highlights": (),
             "tests": (),
             "families": (),
-            "scores": {name: sha for name, sha in record.scores.items() if name.split(".")[0] in kept},
             "notes": (),
         }
     )

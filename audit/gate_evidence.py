@@ -182,5 +182,5 @@ def of_work(
     return ("pass" if change <= rule.most else "fail"), told, before, now
 
 
-def _questions(record: RunRecord) -> tuple[dict[str, str], tuple[str, ...], int | None]:
-    return record.plan.probe_hashes, record.plan.options.instruments, record.plan.options.limit
+def _questions(record: RunRecord) -> tuple[dict[str, str], list[str], int | None]:
+    return record.plan.probe_hashes, sorted(record.scores), record.plan.options.limit
