@@ -303,12 +303,18 @@ def test_a_model_that_knows_little_korean_is_asked_from_end_to_end_and_the_repor
     record = run(smollm2, limit, tmp_path)
     found: dict[tuple[str, str], Estimate] = {(e.metric, e.scope): e for e in record.estimates}
 
-    # it names the same letter whatever the order of the options, so that each item is right in one order of three
+    # it names the same letter whatever the order of the options (of all 2,280 items in all but 8), so that each item is
+    # right in one order of three: without any variance in the tenth, and nearly so in the whole
     told = found["accuracy", "condition:disambiguated"]
-    assert told.value == pytest.approx(1 / 3) and told.reason is not None and "agree exactly" in told.reason
+    assert told.value == pytest.approx(1 / 3, abs=1e-9)
+    if limit is None:
+        assert told.low is not None and told.high is not None and 0.33 < told.low < 1 / 3 < told.high < 0.34
+    else:
+        assert told.reason is not None and "agree exactly" in told.reason
     for metric in ("kobbq_diff_bias_ambiguous", "kobbq_diff_bias_disambiguated"):
         bias = found[metric, "all"]
-        assert bias.value == 0 and bias.reason is not None and bias.missing == 0
+        assert bias.value == pytest.approx(0, abs=1e-9) and bias.missing == 0
+        assert (bias.reason is None) == (limit is None)
         assert AT_CHANCE.format(language="Korean") in bias.warnings
     # each option was asked about in three orders, so that shares are thirds, or sixths where letters tie
     folder = Store(tmp_path).find(record.run_id)
