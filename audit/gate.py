@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fairprint.audit.absolute import beyond, budget
-from fairprint.audit.baseline import Baseline
+from fairprint.audit.baseline import Baseline, read_baseline
 from fairprint.audit.checks import ERROR, FAILED, INCOMPARABLE, INCONCLUSIVE, PASSED, CheckRecord, LimitVerdict, Verdict
 from fairprint.audit.comparable import remarks
 from fairprint.audit.compare import side
@@ -23,7 +23,8 @@ from fairprint.audit.judging import Decision, Evidence, decide
 from fairprint.audit.limits import FOOTPRINT, WORK, Settings
 from fairprint.audit.records import RunRecord
 from fairprint.audit.rules import Rule, rules
-from fairprint.audit.store import RunFolder
+from fairprint.audit.settings import read_settings
+from fairprint.audit.store import RunFolder, Store
 from fairprint.probes.errors import UsageError
 
 NO_BASELINE_FILE = "there is no baseline, so that nothing is known of a worsening"
@@ -75,7 +76,7 @@ def check(run: RunFolder, held: Held, now: datetime | None = None) -> CheckRecor
         StoreError: it cannot be read.
     """
     settings, now = held.settings, now or datetime.now(UTC)
-    record = _judged(run, allow_partial=settings.allow_partial)
+    record = judged(run, allow_partial=settings.allow_partial)
     asked = rules(settings.limits, held.lines, record)
     sets = [rule.estimate.probe_set for rule in asked if rule.estimate is not None and rule.kind == "relative"]
     beside = None if held.baseline is None else Comparison(run, record, held.baseline, sets)
@@ -107,7 +108,17 @@ def check(run: RunFolder, held: Held, now: datetime | None = None) -> CheckRecor
     )
 
 
-def _judged(run: RunFolder, *, allow_partial: bool) -> RunRecord:
+def judged(run: RunFolder, *, allow_partial: bool) -> RunRecord:
+    """Return the record of a run that can be judged.
+
+    Args:
+        run: the run.
+        allow_partial: whether it may have asked only a part of the questions.
+
+    Raises:
+        UsageError: it is not finished, is no audit, or asked only a part of the questions.
+        StoreError: it cannot be read.
+    """
     if not run.finished:
         raise UsageError(f"{run.run_id} is not finished", hint="repeat its audit command with --resume")
     record = run.record()
@@ -263,3 +274,33 @@ def _remarks(record: RunRecord, held: Held, beside: Comparison | None, now: date
         where = f" in {held.file}" if held.file else ""
         found.append(f"there are no limits{where}, so that nothing is judged")
     return tuple(found)
+
+
+def check_run(
+    run: str = "latest",
+    *,
+    config: Path | None = None,
+    baseline: Path | None = None,
+    store: Path | None = None,
+    **overrides: bool | None,
+) -> CheckRecord:
+    """Judge a stored run by the limits of a settings file.
+
+    Args:
+        run: its id, the beginning or end of it where unique, or ``latest``.
+        config: the settings file; where None, it is looked for from the working directory up.
+        baseline: the baseline's file; where None, the one that the settings name.
+        store: folder of runs; where None, the one that the settings name.
+        overrides: ``strict``, ``require_baseline`` and ``allow_partial``, where they are not to be as in the file.
+
+    Raises:
+        SettingsError: the file says something that cannot be used.
+        UsageError: there is no such run, or it cannot be judged.
+        StoreError: the run or the baseline cannot be read.
+    """
+    found = read_settings(config, Path.cwd())
+    settings = found.settings.model_copy(update={key: on for key, on in overrides.items() if on is not None})
+    path = baseline or found.folder / settings.baseline
+    folder = Store(store or found.folder / settings.store)
+    held = Held(settings=settings, file=found.file, lines=found.lines, baseline=read_baseline(path), baseline_file=path)
+    return check(folder.find(run), held)

@@ -1,5 +1,7 @@
 """The sentences of a verdict: what is asked, what was found on these items, what is said of others, what is sure."""
 
+from decimal import Decimal
+
 from fairprint.audit.judging import Decision, Evidence
 from fairprint.audit.planning import IN_POINTS
 from fairprint.audit.rules import Rule
@@ -9,17 +11,28 @@ _UNITS = {TEMPLATE: "templates", LEXEME: "words"}
 _WORSE = {"up": "higher", "down": "lower", "away_from_neutral": "farther from neutral"}
 
 
-def told(value: float, unit: str, *, signed: bool = False) -> str:
-    """Return a number with its unit: shares in points, others with three figures.
+def told(value: float, unit: str, *, change: bool = False) -> str:
+    """Return a number with its unit: shares in percent and their changes in points, others with three figures.
 
-    >>> told(0.0312, "share", signed=True), told(-1.23456, "nats"), told(0.5, "%")
-    ('+3.1 points', '-1.23 nats', '0.5 %')
+    Args:
+        value: the number.
+        unit: of the metric.
+        change: whether it is a worsening, a distance or a margin, and no value of the metric itself.
+
+    >>> told(0.6942, "share"), told(0.0312, "share", change=True), told(-1.23456, "nats"), told(5.0, "%")
+    ('69.4 %', '3.1 points', '-1.23 nats', '5 %')
     """
-    sign = "+" if signed else ""
     if unit in IN_POINTS:
         places = 1 if abs(value) >= 0.0005 or value == 0 else 3
-        return f"{100 * value:{sign}.{places}f} points"
-    return f"{value:{sign}.3g} {unit}".rstrip()
+        return f"{100 * value:.{places}f} {'points' if change or unit != 'share' else '%'}"
+    return f"{Decimal(f'{value:.2e}'):,f} {unit}".rstrip()
+
+
+def _worse(value: float, unit: str) -> str:
+    """Return a worsening in words, as people say it of either sign."""
+    if value == 0:
+        return "no worse"
+    return f"{told(abs(value), unit, change=True)} {'worse' if value > 0 else 'better'}"
 
 
 def question(rule: Rule) -> str:
@@ -29,7 +42,11 @@ def question(rule: Rule) -> str:
         what += f" in {rule.estimate.instrument}" + _about(rule)
     if rule.kind == "absolute":
         return f"Is {what} {_within(rule)}?"
-    most = "by more than the gate can tell" if rule.most is None else f"by more than {told(rule.most, rule.unit)}"
+    most = (
+        "by more than the gate can tell"
+        if rule.most is None
+        else f"by more than {told(rule.most, rule.unit, change=True)}"
+    )
     return f"Is {what} {_WORSE[rule.direction]} than in the baseline {most}?"
 
 
@@ -45,7 +62,7 @@ def _within(rule: Rule) -> str:
     if rule.most is None:
         return "within its limit"
     if rule.direction == "away_from_neutral":
-        return f"within {told(rule.most, rule.unit)} of its neutral value"
+        return f"within {told(rule.most, rule.unit, change=True)} of its neutral value"
     end = "most" if rule.direction == "up" else "least"
     return f"at {end} {told(rule.most, rule.unit)}"
 
@@ -60,7 +77,7 @@ def on_these(rule: Rule, before: float | None, now: float | None, evidence: Evid
     if evidence is not None and evidence.identical:
         return f"{here}{told(now, rule.unit)}, identical answers; exact."
     shown = f"{told(before, rule.unit)} before, {told(now, rule.unit)} now"
-    moved = "" if evidence is None else f", {told(evidence.worsening, rule.unit, signed=True)} worse"
+    moved = "" if evidence is None else f", {_worse(evidence.worsening, rule.unit)}"
     return f"{here}{shown}{moved}; exact."
 
 
@@ -75,9 +92,9 @@ def for_others(rule: Rule, evidence: Evidence | None, decision: Decision | None)
     estimate = rule.estimate
     bound = evidence.bound
     if rule.kind == "relative":
-        said = f"at most {told(bound, rule.unit, signed=True)} worse"
+        said = f"at most {_worse(bound, rule.unit)}" if bound > 0 else f"at least {_worse(bound, rule.unit)}"
     elif rule.direction == "away_from_neutral":
-        said = f"at most {told(bound, rule.unit)} from neutral"
+        said = f"at most {told(bound, rule.unit, change=True)} from neutral"
     else:
         said = f"at {'most' if rule.direction == 'up' else 'least'} {told(_as_value(rule, bound), rule.unit)}"
     like = estimate.estimand if estimate is not None else "items like these"
@@ -98,7 +115,8 @@ def _as_value(rule: Rule, bound: float) -> float:
 
 def reason(rule: Rule, evidence: Evidence, decision: Decision) -> str:
     """Return why a rule passes, fails or is inconclusive, in one sentence."""
-    limit = "" if decision.limit is None else told(abs(decision.limit), rule.unit)
+    change = rule.kind == "relative" or rule.direction == "away_from_neutral"
+    limit = "" if decision.limit is None else told(_as_value(rule, decision.limit), rule.unit, change=change)
     margin = f"the margin of {limit}" if rule.kind == "relative" else f"the limit of {limit}"
     if rule.most is None:
         margin += ", the smallest worsening that the gate detects"

@@ -24,6 +24,18 @@ def clean(text: str, limit: int = LONGEST_TEXT) -> str:
     return shown
 
 
+def safe_for_log(text: str) -> str:
+    """Return text of which no line is a command to the runner; one that would be begins with a visible mark.
+
+    >>> safe_for_log("::error::no"), safe_for_log(" ##[group]x"), safe_for_log("a :: b")
+    ('| ::error::no', '|  ##[group]x', 'a :: b')
+    """
+    return "\n".join(
+        f"| {line}" if "##[" in line or line.lstrip().startswith("::") else line
+        for line in re.split(r"\r\n|\r|\n", text)
+    )
+
+
 def _visible(character: str) -> str:
     if character in "\n\t\r":
         return " "

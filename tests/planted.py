@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import tiny
+import torch
 
 from fairprint.audit.runner import audit
 from fairprint.audit.store import RunFolder, Store
@@ -83,3 +84,22 @@ def small_runs(store: Path) -> dict[str, RunFolder]:
         "both": run(changed, instruments=["fill", "sentence"]),
         "texts": run(model, probes=[texts]),
     }
+
+
+def tuned(model: Any, tokenizer: Any, texts: list[str], steps: int = 40) -> Any:
+    """Return a copy of a model whose last four layers were trained on some sentences."""
+    copied = copy.deepcopy(model)
+    copied.requires_grad_(False)
+    weights = [weight for layer in copied.model.layers[-4:] for weight in layer.parameters()]
+    for weight in weights:
+        weight.requires_grad_(True)
+    optimizer, generator = torch.optim.AdamW(weights, lr=3e-4), torch.Generator().manual_seed(0)
+    rows = [torch.tensor([tokenizer.bos_token_id, *tokenizer(t, add_special_tokens=False).input_ids]) for t in texts]
+    for _ in range(steps):
+        batch = [rows[i] for i in torch.randint(len(rows), (16,), generator=generator)]
+        ids = torch.nn.utils.rnn.pad_sequence(batch, batch_first=True)
+        mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in batch], batch_first=True)
+        optimizer.zero_grad()
+        copied(input_ids=ids, attention_mask=mask, labels=ids.masked_fill(mask == 0, -100)).loss.backward()
+        optimizer.step()
+    return copied.eval()

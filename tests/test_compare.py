@@ -1,6 +1,5 @@
 """Two stored runs compared: what is refused and why, what a planted change does, and what the command says of it."""
 
-import copy
 import json
 import re
 import shutil
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from planted import OCCUPATIONS, TEXTS, few, planted, small_runs
+from planted import OCCUPATIONS, TEXTS, few, planted, small_runs, tuned
 
 from fairprint.audit.comparable import common, costs_apart, remarks
 from fairprint.audit.compare import compare
@@ -481,25 +479,6 @@ def test_nothing_of_a_record_acts_in_the_page_or_the_terminal(
 
 
 # a real model
-
-
-def tuned(model: Any, tokenizer: Any, texts: list[str], steps: int = 40) -> Any:
-    """Return a copy of a model whose last four layers were trained on some sentences."""
-    copied = copy.deepcopy(model)
-    copied.requires_grad_(False)
-    weights = [weight for layer in copied.model.layers[-4:] for weight in layer.parameters()]
-    for weight in weights:
-        weight.requires_grad_(True)
-    optimizer, generator = torch.optim.AdamW(weights, lr=3e-4), torch.Generator().manual_seed(0)
-    rows = [torch.tensor([tokenizer.bos_token_id, *tokenizer(t, add_special_tokens=False).input_ids]) for t in texts]
-    for _ in range(steps):
-        batch = [rows[i] for i in torch.randint(len(rows), (16,), generator=generator)]
-        ids = torch.nn.utils.rnn.pad_sequence(batch, batch_first=True)
-        mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in batch], batch_first=True)
-        optimizer.zero_grad()
-        copied(input_ids=ids, attention_mask=mask, labels=ids.masked_fill(mask == 0, -100)).loss.backward()
-        optimizer.step()
-    return copied.eval()
 
 
 @pytest.mark.slow

@@ -273,7 +273,7 @@ def test_other_questions_under_the_same_name_are_never_compared(runs: dict[str, 
         for probe in base.run.probes
     )
     other = base.model_copy(update={"run": base.run.model_copy(update={"probes": probes})})
-    found = check(runs["planted"], held(other, EFFECT, EFFECT | {"max": 0.001}), NOW)
+    found = check(runs["planted"], held(other, EFFECT, EFFECT | {"max": 0.001, "name": "absolute"}), NOW)
 
     assert (found.exit_code, found.verdict) == (4, "error")
     assert "asks other questions" in found.refused[0]

@@ -1,0 +1,130 @@
+"""What a check says in the terminal: a verdict for each limit, with what it rests on and what is guaranteed."""
+
+from collections import Counter
+
+from rich.markup import escape
+from rich.table import Table
+
+from fairprint.audit.checks import INCOMPARABLE, CheckRecord, LimitVerdict
+from fairprint.audit.gate_words import told
+from fairprint.reports.terminal import stdout
+from fairprint.reports.text import clean, safe_for_log
+
+WORDS = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "error": "ERROR"}
+_STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "error": "bold red"}
+_FIRST = ("error", "fail", "inconclusive", "pass")
+_MOST_LISTED = 8
+NEXT = {
+    0: "The model may pass.",
+    1: "A limit fails: look at the run's report (fairprint report), or make it the baseline if it is meant.",
+    3: "A limit could not be evaluated: mend the settings, or audit with the probe sets that they name.",
+    4: 'Nothing was compared: audit with the same questions, or fairprint baseline update --reason "...".',
+    5: "Not decided, and strict asks for a decision: more templates or words, or a larger margin.",
+}
+
+
+def print_check(record: CheckRecord, *, in_log: bool = False) -> None:
+    """Print a check on stdout.
+
+    Args:
+        record: the check.
+        in_log: whether it goes to a log that reads commands, so that no line of it may be one.
+    """
+    console = stdout()
+
+    def say(text: str, style: str = "") -> None:
+        text = clean(text, 1_000)
+        text = escape(safe_for_log(text) if in_log else text)
+        console.print(f"[{style}]{text}[/{style}]" if style else text, highlight=False, soft_wrap=True)
+
+    say(f"run       {record.run.model.name}  {record.run.run_id}")
+    if record.baseline is not None:
+        say(f"baseline  {record.baseline.model.name}  {record.baseline.run_id}: {record.baseline_reason}")
+    console.print()
+    if record.limits:
+        console.print(_table(record))
+        console.print()
+    for limit in sorted(record.limits, key=lambda each: _FIRST.index(each.verdict)):
+        for number, sentence in enumerate(sentences(limit)):
+            say(f"{WORDS[limit.verdict]} {limit.name}" if number == 0 else f"  {sentence}")
+    for why in record.refused:
+        say(f"ERROR the baseline cannot be compared: {why}", "bold red")
+    for note in notes(record):
+        console.print("[yellow]note[/yellow] ", end="")
+        say(note)
+    console.print()
+    say(closing(record), "bold")
+
+
+def _table(record: CheckRecord) -> Table:
+    table = Table(pad_edge=False, box=None)
+    for head in ("verdict", "limit"):
+        table.add_column(head, overflow="fold")
+    for head in ("before", "now", "worse by", "bound", "at most"):
+        table.add_column(head, justify="right", overflow="fold")
+    for limit in record.limits:
+        style = _STYLES[limit.verdict]
+        table.add_row(
+            f"[{style}]{WORDS[limit.verdict]}[/{style}]",
+            escape(clean(limit.name)),
+            *(escape(text) for text in numbers(limit)),
+        )
+    return table
+
+
+def numbers(limit: LimitVerdict) -> tuple[str, str, str, str, str]:
+    """Return value before and now, worsening, its bound and the limit, as text; "-" where there is none.
+
+    Of a limit on the number itself there is no worsening, and its limit is a value, or a distance from neutral.
+    """
+    relative = limit.kind == "relative"
+    distance = relative or limit.direction == "away_from_neutral"
+
+    def shown(value: float | None, *, change: bool) -> str:
+        return "-" if value is None else clean(told(value, limit.unit, change=change))
+
+    work = limit.unit == "%"
+    return (
+        "-" if limit.baseline is None else f"{limit.baseline:,.4g}" if work else shown(limit.baseline, change=False),
+        "-" if limit.value is None else f"{limit.value:,.4g}" if work else shown(limit.value, change=False),
+        shown(limit.worsening if relative else None, change=True),
+        shown(limit.bound, change=distance),
+        shown(limit.limit, change=distance),
+    )
+
+
+def sentences(limit: LimitVerdict) -> list[str]:
+    """Return what is said of a limit: its question and verdict, then what it rests on and what is guaranteed."""
+    rest = ", ".join(f"{count:,} {factor}s" for factor, count in limit.units.items())
+    on = f"It rests on {limit.items:,} items" + (f" ({rest})" if rest else "") if limit.items else ""
+    missing = f"; {limit.missing:,} have no answer" if limit.missing else ""
+    found = [f"{limit.question} {limit.reason[:1].upper()}{limit.reason[1:]}.", limit.on_these, limit.for_others]
+    found += [f"{on}{missing}." if on else "", limit.guarantee, *(f"Warning: {each}." for each in limit.warnings)]
+    return [limit.name, *(each for each in found if each)]
+
+
+def notes(record: CheckRecord) -> list[str]:
+    """Return what a reader must know besides the verdicts."""
+    found = []
+    if record.no_baseline is not None:
+        way = 'fairprint baseline update --reason "..." makes this run the baseline'
+        found.append(f"{record.no_baseline}, so that worsenings are not judged; {way}")
+    found += record.remarks
+    if record.without_limit:
+        listed = ", ".join(record.without_limit[:_MOST_LISTED])
+        more = len(record.without_limit) - _MOST_LISTED
+        found.append(f"without a limit: {listed}" + (f" and {more} more (--json has all)" if more > 0 else ""))
+    return found
+
+
+def closing(record: CheckRecord) -> str:
+    """Return the verdict of the whole in a sentence, with the exit code and what to do next."""
+    counted: Counter[str] = Counter(limit.verdict for limit in record.limits)
+    told_ = ", ".join(f"{counted[verdict]} {verdict}" for verdict in _FIRST if counted[verdict]) or "no limits"
+    after = NEXT[record.exit_code]
+    if record.exit_code == 0 and counted["inconclusive"]:
+        after = "Nothing fails; what is inconclusive is not shown to be kept (--strict stops there)."
+    if record.exit_code == INCOMPARABLE and not record.refused:
+        after = 'A baseline is required: fairprint baseline update --reason "..." writes one.'
+    same = "All answers are identical to the baseline's. " if record.identical else ""
+    return f"{told_}. {same}{after} (exit code {record.exit_code})"
