@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import typer
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -31,10 +33,15 @@ def print_check(record: CheckRecord, *, in_log: bool = False) -> None:
         in_log: whether it goes to a log that reads commands, so that no line of it may be one.
     """
     console = stdout()
+    with console.capture() as found:
+        _print(console, record)
+    # as a whole, since a cell that is folded goes on at the start of a line
+    typer.echo(safe_for_log(found.get()) if in_log else found.get(), nl=False)
 
+
+def _print(console: Console, record: CheckRecord) -> None:
     def say(text: str, style: str = "") -> None:
-        text = clean(text, 1_000)
-        text = escape(safe_for_log(text) if in_log else text)
+        text = escape(clean(text, 1_000))
         console.print(f"[{style}]{text}[/{style}]" if style else text, highlight=False, soft_wrap=True)
 
     say(f"run       {record.run.model.name}  {record.run.run_id}")

@@ -265,6 +265,7 @@ AT_MODULE_LEVEL = {
     },
     "transformers": set(),
     "typer": {
+        "reports.check_table",
         "reports.cli",
         "reports.baseline_table",
         "reports.cli_audit",
