@@ -282,6 +282,7 @@ def check_run(
     config: Path | None = None,
     baseline: Path | None = None,
     store: Path | None = None,
+    start: Path | None = None,
     **overrides: bool | None,
 ) -> CheckRecord:
     """Judge a stored run by the limits of a settings file.
@@ -291,6 +292,7 @@ def check_run(
         config: the settings file; where None, it is looked for from the working directory up.
         baseline: the baseline's file; where None, the one that the settings name.
         store: folder of runs; where None, the one that the settings name.
+        start: where the settings file is looked for, instead of the working directory.
         overrides: ``strict``, ``require_baseline`` and ``allow_partial``, where they are not to be as in the file.
 
     Raises:
@@ -298,7 +300,7 @@ def check_run(
         UsageError: there is no such run, or it cannot be judged.
         StoreError: the run or the baseline cannot be read.
     """
-    found = read_settings(config, Path.cwd())
+    found = read_settings(config, start or Path.cwd())
     settings = found.settings.model_copy(update={key: on for key, on in overrides.items() if on is not None})
     path = baseline or found.folder / settings.baseline
     folder = Store(store or found.folder / settings.store)

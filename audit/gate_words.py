@@ -25,7 +25,8 @@ def told(value: float, unit: str, *, change: bool = False) -> str:
     if unit in IN_POINTS:
         places = 1 if abs(value) >= 0.0005 or value == 0 else 3
         return f"{100 * value:.{places}f} {'points' if change or unit != 'share' else '%'}"
-    return f"{Decimal(f'{value:.2e}'):,f} {unit}".rstrip()
+    digits = f"{Decimal(f'{value:.2e}'):,f}"
+    return f"{digits.rstrip('0').rstrip('.') if '.' in digits else digits} {unit}".rstrip()
 
 
 def _worse(value: float, unit: str) -> str:

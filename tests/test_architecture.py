@@ -177,6 +177,7 @@ ROWS = {
     "reports.cli_compare": 9.2,
     "reports.cli_check": 9.2,
     "reports.cli": 10,
+    "reports.pytest_plugin": 10,
 }
 """Where each module stands: it imports modules of lower rows and no others."""
 
@@ -228,6 +229,7 @@ AT_MODULE_LEVEL = {
     "pandas": set(),
     "psutil": {"audit.carbon_sensors"},
     "pyarrow": set(),
+    "pytest": {"reports.pytest_plugin"},
     "pycountry": set(),
     "pydantic": {
         "probes.files",
