@@ -7,7 +7,7 @@ from fairprint.audit.planning import IN_POINTS
 from fairprint.audit.rules import Rule
 from fairprint.audit.statistics import LEXEME, TEMPLATE
 
-_UNITS = {TEMPLATE: "templates", LEXEME: "words"}
+UNIT_WORDS = {TEMPLATE: "templates", LEXEME: "words"}
 _WORSE = {"up": "higher", "down": "lower", "away_from_neutral": "farther from neutral"}
 
 
@@ -102,7 +102,7 @@ def for_others(rule: Rule, evidence: Evidence | None, decision: Decision | None)
     sentence = f"For {like}: {said} (one-sided 95 % bound)"
     if decision.holm is not None and decision.verdict == "fail":
         sentence += f", p = {decision.holm:.2g} after Holm"
-    needed = " or ".join(f"{count:,} {_UNITS[factor]}" for factor, count in decision.needed.items())
+    needed = " or ".join(f"{count:,} {UNIT_WORDS[factor]}" for factor, count in decision.needed.items())
     if decision.verdict == "inconclusive" and needed:
         have = " and ".join(f"{evidence.units[factor]:,}" for factor in decision.needed)
         sentence += f"; {needed} would decide (it has {have})"

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fairprint.audit.checks import INCOMPARABLE, CheckRecord, LimitVerdict
-from fairprint.audit.gate_words import told
+from fairprint.audit.gate_words import UNIT_WORDS, told
 from fairprint.reports.terminal import stdout
 from fairprint.reports.text import clean, safe_for_log
 
@@ -102,7 +102,7 @@ def numbers(limit: LimitVerdict) -> tuple[str, str, str, str, str]:
 
 def sentences(limit: LimitVerdict) -> list[str]:
     """Return what is said of a limit: its question and verdict, then what it rests on and what is guaranteed."""
-    rest = ", ".join(f"{count:,} {factor}s" for factor, count in limit.units.items())
+    rest = ", ".join(f"{count:,} {UNIT_WORDS.get(factor, factor)}" for factor, count in limit.units.items())
     on = f"It rests on {limit.items:,} items" + (f" ({rest})" if rest else "") if limit.items else ""
     missing = f"; {limit.missing:,} have no answer" if limit.missing else ""
     found = [f"{limit.question} {limit.reason[:1].upper()}{limit.reason[1:]}.", limit.on_these, limit.for_others]

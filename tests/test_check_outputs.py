@@ -261,7 +261,7 @@ def test_a_newcomer_reads_what_is_asked_found_and_guaranteed(capsys: pytest.Capt
         assert word in shown
     assert "4.0 points" in shown and "6.1 points" in shown and "2.0 points" in shown
     assert "Is stereotype_score farther from neutral" in shown and "at most 5 %" in shown
-    assert "2 have no answer" in shown and "12 templates, 46 lexemes" in shown
+    assert "2 have no answer" in shown and "12 templates, 46 words" in shown
     assert "1 error, 1 fail, 1 inconclusive, 2 pass" in shown and "(exit code 1)" in shown
     assert shown.index("ERROR accuracy") < shown.index("FAIL signed_effect") < shown.index("PASS perplexity")
     assert "note the baseline is 181 days old" in shown
