@@ -146,7 +146,7 @@ def _compared(rule: Rule, asked: _Asked, before: Part, now: Part) -> Compared:
         units = {factor: len(factors.names[factor]) for factor in factors.random}
         evidence = Evidence(worsening=0.0, bound=0.0, p_value=1.0, units=units, identical=True)
     else:
-        evidence = worsened(found.u, found.v or Interval(value=None), found.a, found.b, rule.direction)
+        evidence = worsened(found.u, found.v or Interval(value=None), found.a, found.b, rule.direction, factors)
     return Compared(
         evidence=evidence,
         before=found.values[0],

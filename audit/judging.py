@@ -13,16 +13,35 @@ number is truly worse by M or more is at most 5 %.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
+
+import numpy as np
 
 from fairprint.audit.away import above_p, away_p, most_worse, upper
 from fairprint.audit.checks import Direction
 from fairprint.audit.significance import holm
-from fairprint.audit.statistics import LEVEL, POWER, TEMPLATE, Interval, t_quantile
+from fairprint.audit.statistics import LEVEL, POWER, TEMPLATE, Factors, Interval, t_quantile
 
 ALPHA = 1 - LEVEL
+_FEWEST = 1.5
+"""Effective units below which there is nothing to estimate a variance from: all items but a few belong to one unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Across:
+    """What else must be shown of a number that moved away from neutral: that v, run B plus run A, lies on u's side.
+
+    Attributes:
+        error, degrees_of_freedom: of v.
+        distance: how far from 0 v lies at least where nothing moved: twice the lower one-sided 95 % bound of |b_A|; 0
+            where b_A does not differ from neutral.
+    """
+
+    error: float
+    degrees_of_freedom: float
+    distance: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +55,7 @@ class Evidence:
         error, degrees_of_freedom: standard error of the worsening; None where all units agree, or nothing is known.
         units: of each random factor.
         limiting: the factor that brings more of the variance.
+        across: of ``away_from_neutral`` what must be shown beside; None elsewhere.
         gap: of a limit on a number itself, how far the number lies from it, on the scale of ``error``; None elsewhere.
         identical: the same answers twice, so that there is no worsening and nothing to estimate.
         reason: why it is not known.
@@ -48,6 +68,7 @@ class Evidence:
     degrees_of_freedom: float | None = None
     units: Mapping[str, int]
     limiting: str | None = None
+    across: Across | None = None
     gap: float | None = None
     identical: bool = False
     reason: str | None = None
@@ -71,7 +92,35 @@ class Decision:
     needed: Mapping[str, int]
 
 
-def worsened(u: Interval, v: Interval, a: Interval, b: Interval, direction: Direction) -> Evidence:
+def effective(found: Interval, factors: Factors) -> Interval:
+    """Return an interval whose degrees of freedom go by the effective number of units, (sum n)^2 / sum n^2 of n items.
+
+    Where units have unequal numbers of items the largest ones decide, so that their variance is known less well than as
+    many equal ones would tell (Kish 1965; Carter, Schnepel & Steigerwald 2017). Far out in the tail, where one of 20
+    limits is tested, that matters: t with one less than the number of units finds 1.4 times as many false alarms as it
+    says for 12 units whose numbers of items have a coefficient of variation of .5, and 1.3 times as many for 20; with
+    the effective number it is 1.02 and 1.06 times.
+
+    Of two factors nu is V^2 / (V_T^2 / (T - 1) + V_L^2 / (L - 1)) with their effective numbers T and L (Satterthwaite).
+
+    Args:
+        found: the interval.
+        factors: the units of the items that it is made of.
+    """
+    if found.standard_error is None or found.degrees_of_freedom is None:
+        return found
+    spread = 0.0
+    for factor in factors.random:
+        items = np.bincount(factors.codes(factor)).astype(np.float64)
+        units = max(items.sum() ** 2 / np.square(items).sum(), _FEWEST)
+        # of one factor there is one standard error, and it may be told of by no other name
+        error = found.standard_errors[factor] if len(factors.random) > 1 else found.standard_error
+        spread += error**4 / (units - 1)
+    known = found.standard_error**4 / spread if spread > 0 else found.degrees_of_freedom
+    return replace(found, degrees_of_freedom=float(known))
+
+
+def worsened(u: Interval, v: Interval, a: Interval, b: Interval, direction: Direction, factors: Factors) -> Evidence:
     """Return how much worse a number is in run B than in run A.
 
     Args:
@@ -80,10 +129,12 @@ def worsened(u: Interval, v: Interval, a: Interval, b: Interval, direction: Dire
         a: the number in run A; read for ``away_from_neutral`` alone.
         b: that in run B.
         direction: which way is worse.
+        factors: the units of the items that all are made of.
     """
     if u.value is None:
         raise ValueError("there is no difference to judge")
-    known = {"units": dict(u.units), "limiting": limiting(u)}
+    u, v, a, b = (effective(found, factors) for found in (u, v, a, b))
+    across = None
     if direction == "away_from_neutral":
         if a.value is None or b.value is None:
             raise ValueError("there is no distance from neutral to judge")
@@ -92,7 +143,7 @@ def worsened(u: Interval, v: Interval, a: Interval, b: Interval, direction: Dire
         apart = None if None in sides else 2 * min(p for p in sides if p is not None)
         moved = away_p(u, v)
         p_value = None if moved is None or apart is None else min(1.0, max(moved, apart))
-        worsening, bound = abs(b.value) - abs(a.value), most_worse(u, v, a)
+        worsening, bound, across = abs(b.value) - abs(a.value), most_worse(u, v, a), _across(v, a)
     else:
         sign = 1 if direction == "up" else -1
         worsening, bound, p_value = sign * u.value, upper(u, sign), above_p(u, sign)
@@ -103,9 +154,19 @@ def worsened(u: Interval, v: Interval, a: Interval, b: Interval, direction: Dire
         p_value=p_value,
         error=u.standard_error,
         degrees_of_freedom=u.degrees_of_freedom,
+        units=dict(u.units),
+        limiting=limiting(u),
+        across=across,
         reason=reason,
-        **known,  # type: ignore[arg-type]
     )
+
+
+def _across(v: Interval, a: Interval) -> Across | None:
+    if v.standard_error is None or v.degrees_of_freedom is None or a.value is None:
+        return None
+    least = upper(a, -1 if a.value > 0 else 1)
+    distance = 0.0 if least is None else max(0.0, -2 * least)
+    return Across(error=v.standard_error, degrees_of_freedom=v.degrees_of_freedom, distance=distance)
 
 
 def limiting(found: Interval) -> str | None:
@@ -131,12 +192,25 @@ def decide(evidence: Sequence[Evidence], limits: Sequence[float | None]) -> list
 def detectable(found: Evidence, limit: float, count: int) -> float | None:
     """Return the true worsening that fails with 80 % power: it must pass the limit, and a test at 5 % of ``count``.
 
-    It is max(M, t(1 - .05 / m, nu) s) + t(.80, nu) s.
+    It is max(M, t(1 - .05 / m, nu) s) + t(.80, nu) s. Of ``away_from_neutral`` v must pass the same test, and lies
+    2 |b_A| from 0 as it is. Where b_A does not differ from neutral v lies at 0, and as both u and v are in question
+    then, each must pass with 90 %. What is told is of a worsening on the side of b_A: one that passes the neutral value
+    is found from max(M, t s) + t(.80) s on, with s the error of v.
     """
     if found.error is None or found.degrees_of_freedom is None:
         return None
-    quantile = t_quantile(1 - ALPHA / max(count, 1), found.degrees_of_freedom)
-    return max(limit, quantile * found.error) + t_quantile(POWER, found.degrees_of_freedom) * found.error
+    level, power = 1 - ALPHA / max(count, 1), _power(found)
+    quantile = t_quantile(level, found.degrees_of_freedom)
+    reach = max(limit, quantile * found.error) + t_quantile(power, found.degrees_of_freedom) * found.error
+    if (across := found.across) is None:
+        return reach
+    quantiles = t_quantile(level, across.degrees_of_freedom) + t_quantile(power, across.degrees_of_freedom)
+    return max(reach, quantiles * across.error - across.distance)
+
+
+def _power(found: Evidence) -> float:
+    """Return the power that each test needs: where two are in question both must come out, in 80 % of all cases."""
+    return 1 - (1 - POWER) / 2 if found.across is not None and found.across.distance == 0 else POWER
 
 
 def _decided(found: Evidence, given: float | None, corrected: float | None, count: int) -> Decision:
@@ -158,7 +232,8 @@ def _decided(found: Evidence, given: float | None, corrected: float | None, coun
 def units_needed(found: Evidence, margin: float) -> dict[str, int]:
     """Return how many units of the factor with the larger variance share would show a number kept that is no worse.
 
-    It is G ((t(.95) + t(.80)) s / M)^2; more items of the same units do not help.
+    It is G ((t(.95) + t(.80)) s / M)^2; more items of the same units do not help. Of ``away_from_neutral``, where
+    b_A does not differ from neutral, the number must be shown to have moved neither up nor down: it is t(.90) then.
 
     Args:
         found: what is known.
@@ -166,6 +241,6 @@ def units_needed(found: Evidence, margin: float) -> dict[str, int]:
     """
     if found.error is None or found.degrees_of_freedom is None or found.limiting is None or margin <= 0:
         return {}
-    quantiles = t_quantile(LEVEL, found.degrees_of_freedom) + t_quantile(POWER, found.degrees_of_freedom)
+    quantiles = t_quantile(LEVEL, found.degrees_of_freedom) + t_quantile(_power(found), found.degrees_of_freedom)
     count = found.units[found.limiting] * (quantiles * found.error / margin) ** 2
     return {found.limiting: max(ceil(count), found.units[found.limiting] + 1)}

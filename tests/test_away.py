@@ -94,6 +94,8 @@ def test_without_a_standard_error_of_either_there_is_no_p_value(lacking: Interva
 
 T = 0.9 * math.sqrt(2 / (1 - 0.9**2))
 """The quantile of 95 % with 2 degrees of freedom: ``above`` gives .05 there."""
+SURE = 0.998 * math.sqrt(2 / (1 - 0.998**2))
+"""That of 99.9 %, beyond which the side of a number is taken for known."""
 
 
 def moved(b_a: float, b_b: float, margin: float, error: float = 0.1) -> bool | None:
@@ -102,6 +104,7 @@ def moved(b_a: float, b_b: float, margin: float, error: float = 0.1) -> bool | N
 
 def test_the_quantile_by_hand_is_that_of_95_percent() -> None:
     assert above(T) == pytest.approx(0.05)
+    assert above(SURE) == pytest.approx(0.001)
 
 
 @pytest.mark.parametrize("side", [1, -1])
@@ -117,11 +120,11 @@ def test_a_number_whose_side_is_known_must_stay_within_the_margin_there_and_beyo
     assert moved(side * 5.0, side * -6.0, 1 + reach - 1e-9) is False
 
 
-def test_where_the_side_of_the_baseline_is_not_known_both_sides_must_hold() -> None:
+def test_where_the_side_of_the_baseline_is_not_known_it_must_have_moved_little_either_way() -> None:
     u, v = found(-1.0, 0.1), found(-0.4, 0.1)  # b_A is .3, b_B is -.7
-    known, unknown = found(0.3, 0.3 / (T + 0.01)), found(0.3, 0.3 / (T - 0.01))
+    known, unknown = found(0.3, 0.3 / (SURE + 0.01)), found(0.3, 0.3 / (SURE - 0.01))
     reach = T * 0.1
-    # above neutral: u and -v, of which -v = .4 decides; below it: -u = 1
+    # above neutral: u and -v, of which -v = .4 decides; where the side is not known, it is u either way: 1
     assert not_worse(u, v, known, 0.4 + reach + 1e-9)
     assert not_worse(u, v, unknown, 0.4 + reach + 1e-9) is False
     assert not_worse(u, v, unknown, 1.0 + reach + 1e-9)
