@@ -6,6 +6,7 @@ All is read off the estimate's own scale, on which its error is roughly normal: 
 import math
 from collections.abc import Sequence
 
+from fairprint.audit.amounts import told
 from fairprint.audit.checks import Direction, Verdict
 from fairprint.audit.judging import Evidence
 from fairprint.audit.records import Estimate, Footprint
@@ -141,12 +142,12 @@ def budget(footprint: Footprint, metric: str, most: float) -> tuple[Verdict, str
     """
     stem, unit = metric.rsplit("_", 1)
     low, high = (getattr(footprint, f"{stem}_{end}_{unit}") for end in ("low", "high"))
-    told = {"kwh": "kWh", "kg": "kg CO2-eq"}[unit]
+    unit = {"kwh": "kWh", "kg": "kg CO2-eq"}[unit]
     if low is None or high is None:
         return "error", f"the run has no {stem}: {footprint.reason or 'nothing measured it'}"
-    span = f"between {low:.3g} and {high:.3g} {told} (90 % interval)"
+    span = f"between {told(low, unit)} and {told(high, unit)} (90 % interval)"
     if high <= most:
-        return "pass", f"it lies {span}, within the budget of {most:g} {told}"
+        return "pass", f"it lies {span}, within the budget of {told(most, unit)}"
     if low > most:
-        return "fail", f"it lies {span}, above the budget of {most:g} {told}"
-    return "inconclusive", f"it lies {span}, and the budget of {most:g} {told} lies in between"
+        return "fail", f"it lies {span}, above the budget of {told(most, unit)}"
+    return "inconclusive", f"it lies {span}, and the budget of {told(most, unit)} lies in between"

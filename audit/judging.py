@@ -131,9 +131,9 @@ def worsened(u: Interval, v: Interval, a: Interval, b: Interval, direction: Dire
         direction: which way is worse.
         factors: the units of the items that all are made of.
     """
+    u, v, a, b = (effective(found, factors) for found in (u, v, a, b))
     if u.value is None:
         raise ValueError("there is no difference to judge")
-    u, v, a, b = (effective(found, factors) for found in (u, v, a, b))
     across = None
     if direction == "away_from_neutral":
         if a.value is None or b.value is None:

@@ -3,6 +3,7 @@
     RUN/plan.json                 all that fixes the scores; written first
     RUN/items/SET.parquet         the sentences that are asked
     RUN/scores/SET.INSTRUMENT.0000.parquet   one file a shard, written whole
+    RUN/tokens/SET.INSTRUMENT.0000.txt   how many tokens went through the model for it
     RUN/segments/0000.begun.json  a process began to work on the run
     RUN/segments/0000.json        ... and this is what it cost; missing where it was killed
     RUN/run.json                  the record; written last, so a run without it is unfinished
@@ -21,7 +22,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +34,7 @@ from fairprint.audit.findings import Record
 from fairprint.audit.records import Footprint, Plan, RunRecord, Segment, migrate, to_json
 from fairprint.probes.errors import ResumeError, StoreError, UsageError, nearest
 from fairprint.probes.items import Item
-from fairprint.probes.scores import TOKENS, Score
+from fairprint.probes.scores import Score
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -155,7 +156,12 @@ class RunFolder:
 
     def write_shard(self, name: str, scores: Sequence[Score], tokens: int | None = None) -> None:
         """Write the scores of one shard, and how many tokens went through the model for them, where that is known."""
-        _write(self._shard(name), _to_parquet(scores, Score, {} if tokens is None else {TOKENS: str(tokens)}))
+        count = self._tokens(name)
+        # first, so that a shard that is there has its count; beside it, since the same scores are the same file
+        if tokens is not None and not count.is_file():
+            count.parent.mkdir(exist_ok=True)
+            _write(count, str(tokens).encode())
+        _write(self._shard(name), _to_parquet(scores, Score))
 
     def read_shard(self, name: str) -> list[Score]:
         """Return the scores of one shard."""
@@ -163,11 +169,10 @@ class RunFolder:
 
     def tokens(self, names: Sequence[str]) -> int | None:
         """Return how many tokens went through the model for some shards; None where one of them does not say."""
-        import pyarrow.parquet
-
-        told = [(pyarrow.parquet.read_schema(self._shard(name)).metadata or {}).get(TOKENS.encode()) for name in names]
-        known = [int(count) for count in told if count is not None]
-        return sum(known) if told and len(known) == len(told) else None
+        counts = [self._tokens(name) for name in names]
+        if not counts or not all(count.is_file() for count in counts):
+            return None
+        return sum(int(count.read_text(encoding="ascii")) for count in counts)
 
     def shard_names(self) -> list[str]:
         """Names of the shards that have been written, sorted."""
@@ -202,6 +207,9 @@ class RunFolder:
 
     def _shard(self, name: str) -> Path:
         return self.path / "scores" / f"{name}.parquet"
+
+    def _tokens(self, name: str) -> Path:
+        return self.path / "tokens" / f"{name}.txt"
 
     def _items(self, name: str) -> Path:
         return self.path / "items" / f"{name}.parquet"
@@ -325,13 +333,13 @@ def _write(path: Path, content: bytes, hint: str = _GO_ON) -> None:
         os.close(folder)
 
 
-def _to_parquet(rows: Sequence[Any], kind: type[Any], metadata: Mapping[str, str] | None = None) -> bytes:
+def _to_parquet(rows: Sequence[Any], kind: type[Any]) -> bytes:
     import pyarrow
     import pyarrow.parquet
 
     types = {"str": pyarrow.string(), "int": pyarrow.int32(), "float | None": pyarrow.float64()}
     told = {field.name: getattr(field.type, "__name__", str(field.type)) for field in fields(kind)}
-    schema = pyarrow.schema([(name, types[type_]) for name, type_ in told.items()], metadata=metadata or None)
+    schema = pyarrow.schema([(name, types[type_]) for name, type_ in told.items()])
     columns = {name: [getattr(row, name) for row in rows] for name in told}
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(columns, schema=schema), buffer, compression="zstd")
@@ -342,7 +350,7 @@ def _from_parquet(path: Path, kind: type[T]) -> list[T]:
     import pyarrow.parquet
 
     try:
-        rows = pyarrow.parquet.read_table(path).to_pylist()
+        rows = pyarrow.parquet.ParquetFile(path).read().to_pylist()  # read_table would load pandas, in a second
     except (OSError, ValueError) as error:
         raise StoreError(f"{path.parent.name}/{path.name} cannot be read: {error}") from None
     return [kind(**row) for row in rows]

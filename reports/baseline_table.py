@@ -5,8 +5,8 @@ from typing import Any
 
 import typer
 
+from fairprint.audit.amounts import told
 from fairprint.audit.baseline import Baseline
-from fairprint.audit.gate_words import told
 from fairprint.audit.records import Estimate
 from fairprint.reports.text import clean
 

@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fairprint.audit.amounts import told
 from fairprint.audit.checks import INCOMPARABLE, CheckRecord, LimitVerdict
-from fairprint.audit.gate_words import UNIT_WORDS, told
+from fairprint.audit.gate_words import UNIT_WORDS
 from fairprint.reports.terminal import stdout
 from fairprint.reports.text import clean, safe_for_log
 

@@ -87,6 +87,7 @@ ROWS = {
     "audit.judging": 4.25,
     "audit.limits": 4.3,
     "audit.settings": 4.4,
+    "audit.amounts": 4.3,
     "audit.paired": 5.15,
     "audit.shift": 5.17,
     "audit.difference": 5.2,

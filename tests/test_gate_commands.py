@@ -19,6 +19,7 @@ from planted import OCCUPATIONS, TEXTS, planted, probe_texts, tuned
 from fairprint.audit.models import Opened
 from fairprint.probes.catalog import own_set
 from fairprint.reports.cli import main
+from fairprint.reports.github import markdown
 
 ROOT = Path(__file__).parents[1]
 FAIRPRINT = str(Path(sys.executable).with_name("fairprint"))
@@ -168,7 +169,7 @@ def test_the_gate_from_the_first_audit_to_a_model_that_got_worse(
         case.get("name") for case in ET.parse("fairprint.xml").iter("testcase") if case.find("failure") is not None
     ]
     assert failed == [EFFECT]
-    assert EFFECT in summary.read_text() and "verdict" in (tmp_path / "outputs").read_text()
+    assert markdown(EFFECT) in summary.read_text() and "verdict" in (tmp_path / "outputs").read_text()
     errors = [line for line in worse.out.splitlines() if line.startswith("::error")]
     assert len(errors) == 1 and EFFECT in errors[0] and "file=pyproject.toml,line=9" in errors[0]
 
