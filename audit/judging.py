@@ -12,12 +12,11 @@ So the chance that any limit fails where nothing is truly worse is at most 5 %, 
 number is truly worse by M or more is at most 5 %.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
-
-import numpy as np
 
 from fairprint.audit.away import above_p, away_p, most_worse, upper
 from fairprint.audit.checks import Direction
@@ -35,8 +34,8 @@ class Across:
 
     Attributes:
         error, degrees_of_freedom: of v.
-        distance: how far from 0 v lies at least where nothing moved: twice the lower one-sided 95 % bound of |b_A|; 0
-            where b_A does not differ from neutral.
+        distance: how far from 0 v lies where nothing moved, 2 |b_A|; 0 where b_A does not differ from neutral at
+            one-sided 5 %.
     """
 
     error: float
@@ -111,13 +110,13 @@ def effective(found: Interval, factors: Factors) -> Interval:
         return found
     spread = 0.0
     for factor in factors.random:
-        items = np.bincount(factors.codes(factor)).astype(np.float64)
-        units = max(items.sum() ** 2 / np.square(items).sum(), _FEWEST)
+        items = Counter(factors.codes(factor).tolist()).values()
+        units = max(sum(items) ** 2 / sum(count**2 for count in items), _FEWEST)
         # of one factor there is one standard error, and it may be told of by no other name
         error = found.standard_errors[factor] if len(factors.random) > 1 else found.standard_error
         spread += error**4 / (units - 1)
     known = found.standard_error**4 / spread if spread > 0 else found.degrees_of_freedom
-    return replace(found, degrees_of_freedom=float(known))
+    return replace(found, degrees_of_freedom=known)
 
 
 def worsened(u: Interval, v: Interval, a: Interval, b: Interval, direction: Direction, factors: Factors) -> Evidence:
@@ -164,8 +163,8 @@ def worsened(u: Interval, v: Interval, a: Interval, b: Interval, direction: Dire
 def _across(v: Interval, a: Interval) -> Across | None:
     if v.standard_error is None or v.degrees_of_freedom is None or a.value is None:
         return None
-    least = upper(a, -1 if a.value > 0 else 1)
-    distance = 0.0 if least is None else max(0.0, -2 * least)
+    side = above_p(a, 1 if a.value > 0 else -1)
+    distance = 2 * abs(a.value) if side is not None and side < ALPHA else 0.0
     return Across(error=v.standard_error, degrees_of_freedom=v.degrees_of_freedom, distance=distance)
 
 

@@ -215,7 +215,6 @@ AT_MODULE_LEVEL = {
         "audit.bootstrap",
         "audit.bounds",
         "audit.choice_metrics",
-        "audit.judging",
         "audit.labelled_metrics",
         "audit.metrics",
         "audit.pair_metrics",

@@ -12,7 +12,7 @@ from scipy import stats
 from simulations import away as simulation
 from simulations.away import SETTINGS, Setting, simulate
 
-from fairprint.audit.away import away_p, not_worse, towards_p
+from fairprint.audit.away import away_p, most_worse, not_worse, side, towards_p, upper
 from fairprint.audit.statistics import Interval
 
 NUMBERS = st.floats(-50, 50).filter(lambda x: x == 0 or abs(x) > 1e-9)
@@ -94,8 +94,6 @@ def test_without_a_standard_error_of_either_there_is_no_p_value(lacking: Interva
 
 T = 0.9 * math.sqrt(2 / (1 - 0.9**2))
 """The quantile of 95 % with 2 degrees of freedom: ``above`` gives .05 there."""
-SURE = 0.998 * math.sqrt(2 / (1 - 0.998**2))
-"""That of 99.9 %, beyond which the side of a number is taken for known."""
 
 
 def moved(b_a: float, b_b: float, margin: float, error: float = 0.1) -> bool | None:
@@ -104,7 +102,6 @@ def moved(b_a: float, b_b: float, margin: float, error: float = 0.1) -> bool | N
 
 def test_the_quantile_by_hand_is_that_of_95_percent() -> None:
     assert above(T) == pytest.approx(0.05)
-    assert above(SURE) == pytest.approx(0.001)
 
 
 @pytest.mark.parametrize("side", [1, -1])
@@ -120,14 +117,52 @@ def test_a_number_whose_side_is_known_must_stay_within_the_margin_there_and_beyo
     assert moved(side * 5.0, side * -6.0, 1 + reach - 1e-9) is False
 
 
-def test_where_the_side_of_the_baseline_is_not_known_it_must_have_moved_little_either_way() -> None:
+def quantile(probability: float) -> float:
+    """Quantile of Student's t with 2 degrees of freedom, whose distribution has a closed form."""
+    x = 2 * probability - 1
+    return x * math.sqrt(2 / (1 - x * x))
+
+
+def test_the_side_of_a_baseline_is_known_beyond_a_tenth_of_a_percent() -> None:
+    assert above(quantile(0.999)) == pytest.approx(0.001)
+    for sign in (1, -1):
+        assert side(found(sign * (quantile(0.999) + 0.01))) == sign
+        assert side(found(sign * (quantile(0.999) - 0.01))) == 0
+    assert side(found(5.0, None, None)) == side(found(0.0)) == 0
+
+
+def test_where_the_side_of_the_baseline_is_not_known_the_number_must_have_moved_little_either_way() -> None:
     u, v = found(-1.0, 0.1), found(-0.4, 0.1)  # b_A is .3, b_B is -.7
-    known, unknown = found(0.3, 0.3 / (SURE + 0.01)), found(0.3, 0.3 / (SURE - 0.01))
+    known, unknown = found(0.3, 0.3 / (quantile(0.999) + 0.01)), found(0.3, 0.3 / (quantile(0.999) - 0.01))
     reach = T * 0.1
-    # above neutral: u and -v, of which -v = .4 decides; where the side is not known, it is u either way: 1
+    # above neutral: u and -v, of which -v = .4 decides; else |u| = 1
+    assert most_worse(u, v, known) == pytest.approx(0.4 + reach)
+    assert most_worse(u, v, unknown) == pytest.approx(1.0 + reach)
     assert not_worse(u, v, known, 0.4 + reach + 1e-9)
     assert not_worse(u, v, unknown, 0.4 + reach + 1e-9) is False
-    assert not_worse(u, v, unknown, 1.0 + reach + 1e-9)
+    # the mirror image, where it is v
+    assert most_worse(found(1.0, 0.1), found(0.4, 0.1), replace(known, value=-0.3)) == pytest.approx(0.4 + reach)
+
+
+def test_what_hardly_moved_passes_where_runs_go_together_even_if_their_sum_is_uncertain() -> None:
+    u, v, baseline = found(0.01, 0.1), found(0.05, 4.0), found(0.02, 2.0)
+    assert most_worse(u, v, baseline) == pytest.approx(0.01 + T * 0.1)
+    # were the side known, the sum would decide, but a number cannot lie farther off than it moved
+    assert most_worse(u, v, found(5.0, 0.1)) == pytest.approx(0.01 + T * 0.1)
+
+
+@given(INTERVALS, INTERVALS, INTERVALS)
+def test_the_bound_is_never_above_that_of_how_far_the_number_moved_and_is_the_same_mirrored(
+    u: Interval, v: Interval, baseline: Interval
+) -> None:
+    def turned(one: Interval) -> Interval:
+        assert one.value is not None
+        return replace(one, value=-one.value)
+
+    bound, ends = most_worse(u, v, baseline), (upper(u), upper(turned(u)))
+    assert bound is not None and None not in ends
+    assert bound <= max(end for end in ends if end is not None)
+    assert bound == most_worse(turned(u), turned(v), turned(baseline))
 
 
 def test_a_baseline_without_a_standard_error_has_no_known_side() -> None:
@@ -152,10 +187,13 @@ def test_a_wider_margin_or_a_known_side_refuses_nothing_that_passed(
         assert not_worse(u, v, baseline, margin)
 
 
+@pytest.mark.parametrize("margin", [1.0, 4.0])
 @pytest.mark.parametrize("moved", [1, -1])
 @pytest.mark.parametrize("baseline", [0.0, 1.0, -5.0])
-def test_a_number_that_lies_farther_by_the_margin_passes_in_5_percent_at_most(baseline: float, moved: int) -> None:
-    margin, repeats, units = 1.0, 400, 25
+def test_a_number_that_lies_farther_by_the_margin_passes_in_5_percent_at_most(
+    baseline: float, moved: int, margin: float
+) -> None:
+    repeats, units = 400, 25
     rng = np.random.default_rng(4)
     b_a, b_b = baseline, moved * math.copysign(abs(baseline) + margin, baseline)
     noise = rng.normal(size=(2, repeats, units))
@@ -166,6 +204,28 @@ def test_a_number_that_lies_farther_by_the_margin_passes_in_5_percent_at_most(ba
 
     passed = sum(bool(not_worse(of(y - x), of(y + x), of(x), margin)) for x, y in zip(a, b, strict=True))
     assert passed / repeats <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / repeats)
+
+
+def test_a_side_that_is_taken_for_known_too_early_is_a_second_way_to_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    margin, repeats, units = 4.0, 4_000, 31
+    rng = np.random.default_rng(5)
+    # at neutral and worse by nine errors of the paired difference
+    first, second = rng.normal(size=(2, repeats, units)) * math.sqrt(units)
+    a, b = first, margin + 0.9 * first + math.sqrt(1 - 0.9**2) * second
+
+    def of(data: np.ndarray) -> list[Interval]:
+        errors = data.std(axis=1, ddof=1) / math.sqrt(units)
+        return [found(float(x), float(s), units - 1) for x, s in zip(data.mean(axis=1), errors, strict=True)]
+
+    three = list(zip(of(b - a), of(b + a), of(a), strict=True))
+
+    def passed() -> float:
+        return sum(bool(not_worse(*each, margin)) for each in three) / repeats
+
+    error = math.sqrt(0.05 * 0.95 / repeats)
+    assert passed() <= 0.052 + 3 * error
+    monkeypatch.setattr("fairprint.audit.away.SIDE", 0.05)
+    assert passed() == pytest.approx(0.09, abs=4 * error)
 
 
 # how often it errs

@@ -1,6 +1,5 @@
-"""The gate's decision rule: cases worked out by hand, rules that always hold, and how often it errs."""
+"""The gate's decision rule: cases worked out by hand, and rules that always hold."""
 
-import csv
 import math
 from dataclasses import replace
 
@@ -8,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from simulations import gate as simulation
-from simulations.gate import FIRST, SETTINGS, Setting, simulate
 
 from fairprint.audit.judging import Evidence, decide, detectable, effective, units_needed, worsened
 from fairprint.audit.statistics import Factors, Interval
@@ -180,34 +177,3 @@ def test_units_of_unequal_size_count_as_fewer() -> None:
     given_ = Interval(value=1.0, standard_error=0.5, degrees_of_freedom=5.0, standard_errors={"template": 0.5})
     assert effective(given_, factors).degrees_of_freedom == pytest.approx(24**2 / 204 - 1)
     assert effective(of(1.0), EQUAL).degrees_of_freedom == pytest.approx(DF)
-
-
-# how often it errs
-
-LINES = list(csv.DictReader(simulation.OUT.read_text(encoding="utf-8").splitlines()))
-
-
-def rows(setting: Setting) -> dict[str, dict[str, str]]:
-    """Return the committed lines of a setting by their margin."""
-    design = setting.design
-    about = {
-        "kind": design.kind, "units": " x ".join(map(str, design.units)), "sizes": design.sizes,
-        "correlation": str(design.correlation), "ratio": str(design.ratio), "direction": setting.direction,
-        "baseline": setting.baseline, "moved": setting.moved,
-    }  # fmt: skip
-    return {line["margin_name"]: line for line in LINES if all(line[key] == told for key, told in about.items())}
-
-
-def test_the_committed_results_hold_every_setting_with_every_margin() -> None:
-    assert len(LINES) == 4 * len(SETTINGS)
-    assert all(set(rows(setting)) == set(simulation.MARGINS) for setting in SETTINGS)
-    assert {line["repeats"] for line in LINES} == {"2000"}
-
-
-@pytest.mark.parametrize("number", [0, 1, 4, 27, 40])
-def test_the_first_pairs_come_out_as_committed_and_as_the_package_judges_them(number: int) -> None:
-    committed = rows(SETTINGS[number])
-    for line in simulate(SETTINGS[number], FIRST):
-        told = committed[line.margin_name]
-        assert (str(line.first_failed), str(line.first_passed)) == (told["first_failed"], told["first_passed"])
-        assert told["first_found_mde"] == ("" if line.first_found_mde is None else str(line.first_found_mde))
