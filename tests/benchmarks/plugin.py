@@ -3,12 +3,13 @@
 python tests/benchmarks/plugin.py [ROUNDS]
 """
 
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import numpy as np
 
 MOST_MS = 10.0
 
@@ -26,8 +27,8 @@ def main() -> None:
                 subprocess.run([*command, *extra], cwd=folder, check=True, capture_output=True)
                 if number:  # the first round warms up
                     took[name].append(1000 * (time.perf_counter() - begun))
-    middle = {name: statistics.median(found) for name, found in took.items()}
-    added = statistics.median(a - b for a, b in zip(took["with"], took["without"], strict=True))
+    middle = {name: float(np.median(found)) for name, found in took.items()}
+    added = float(np.median(np.subtract(took["with"], took["without"])))
     ratio = middle["with"] / middle["without"]
     print(f"with {middle['with']:.1f} ms, without {middle['without']:.1f} ms, ratio {ratio:.3f}")
     print(f"added, median of {rounds} pairs: {added:+.1f} ms (at most {MOST_MS:g})")
