@@ -7,7 +7,6 @@ since they asked the same; with nine figures, to which both runs are rounded bef
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from fairprint.audit.comparable import instruments_of
+from fairprint.audit.files import write_whole
 from fairprint.audit.findings import Record
 from fairprint.audit.records import RunRecord, to_json
 from fairprint.audit.store import RunFolder
@@ -212,12 +212,8 @@ def write_baseline(baseline: Baseline, path: Path) -> None:
     Raises:
         StoreError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(to_json(baseline), encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, to_json(baseline))
     except OSError as error:
         raise StoreError(f"the baseline {path} cannot be written: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)

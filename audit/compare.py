@@ -76,8 +76,7 @@ def compare(a: RunFolder, b: RunFolder, probes: Sequence[str] = (), *, seed: int
 
 
 def _finished(run: RunFolder) -> RunRecord:
-    if not run.finished:
-        raise UsageError(f"{run.run_id} is not finished", hint="repeat its audit command with --resume")
+    run.check_finished()
     return run.record()
 
 

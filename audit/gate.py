@@ -119,8 +119,7 @@ def judged(run: RunFolder, *, allow_partial: bool) -> RunRecord:
         UsageError: it is not finished, is no audit, or asked only a part of the questions.
         StoreError: it cannot be read.
     """
-    if not run.finished:
-        raise UsageError(f"{run.run_id} is not finished", hint="repeat its audit command with --resume")
+    run.check_finished()
     record = run.record()
     if record.kind != "audit":
         raise UsageError(f"{record.run_id} is no audit ({record.kind})", hint="fairprint runs list shows the audits")

@@ -98,6 +98,15 @@ class RunFolder:
         """Return the record of a finished run."""
         return _read(self.path / "run.json", RunRecord)
 
+    def check_finished(self) -> None:
+        """Refuse a run that is not finished.
+
+        Raises:
+            UsageError: its record has not been written.
+        """
+        if not self.finished:
+            raise UsageError(f"{self.run_id} is not finished", hint="repeat its audit command with --resume")
+
     def write_record(self, record: RunRecord) -> None:
         """Write the record, once."""
         _write(self.path / "run.json", to_json(record).encode())

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fairprint.probes.errors import UsageError
+from fairprint.probes.errors import StoreError, UsageError
 from fairprint.reports import options as o
 from fairprint.reports.cli_runs import check_output
 
@@ -183,11 +183,10 @@ def _check_settings(config: Path | None) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    from fairprint.probes.errors import StoreError
+    from fairprint.audit.files import write_whole
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None
 

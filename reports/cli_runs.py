@@ -108,6 +108,5 @@ def finished(run: str, store: Path) -> "RunFolder":
     from fairprint.audit.store import Store
 
     folder = Store(store).find(run)
-    if not folder.finished:
-        raise UsageError(f"{folder.run_id} is not finished", hint="repeat its audit command with --resume")
+    folder.check_finished()
     return folder

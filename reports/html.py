@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import re
 import zlib
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from fairprint.audit.files import write_whole
 from fairprint.audit.records import Estimate, Footprint, RunRecord, migrate
 from fairprint.audit.store import RunFolder
 from fairprint.probes.errors import StoreError, UsageError
@@ -113,13 +113,8 @@ def write_page(path: Path, content: str) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        try:
-            partial.write_text(content, encoding="utf-8", newline="\n")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(path, content)
     except OSError as error:
         raise StoreError(f"{path}: the report cannot be written: {error.strerror or error}") from error
 
