@@ -351,7 +351,7 @@ def test_the_whole_sentence_and_what_follows_the_last_difference_are_those_of_on
         for variant in item.variants:
             text = variant.text
             value = reference._causal_reference(model, tokenizer, text, (0, len(text)), to_the_end=False)
-            assert whole[item.id, variant.group] == pytest.approx(value, abs=1e-5)
+            assert whole[item.id, variant.group] == pytest.approx(value, rel=1e-6, abs=1e-5)
             score = after[item.id, variant.group]
             rest = text[variant.span[1] :]
             if not rest:
@@ -363,7 +363,7 @@ def test_the_whole_sentence_and_what_follows_the_last_difference_are_those_of_on
             assert ids[-len(own) :] == own
             table = reference._logprobs(model, [tokenizer.bos_token_id, *ids])
             value = sum(table[len(ids) - len(own) + n, token].item() for n, token in enumerate(own))
-            assert score.value == pytest.approx(value, abs=1e-5)
+            assert score.value == pytest.approx(value, rel=1e-6, abs=1e-5)
     assert 0 < ends < 2 * len(items)
 
 
