@@ -1,6 +1,7 @@
 """What a check says in the terminal: a verdict for each limit, with what it rests on and what is guaranteed."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import typer
 from rich.console import Console
@@ -16,7 +17,8 @@ from fairprint.reports.text import clean, safe_for_log
 WORDS = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "error": "ERROR"}
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "error": "bold red"}
 _FIRST = ("error", "fail", "inconclusive", "pass")
-_MOST_LISTED = 8
+HEADS = ("before", "now", "worse by", "bound", "at most")
+_MOST_LISTED, _UNFOLDED = 8, 10_000
 NEXT = {
     0: "The model may pass.",
     1: "A limit fails: look at the run's report (fairprint report), or make it the baseline if it is meant.",
@@ -41,16 +43,23 @@ def print_check(record: CheckRecord, *, in_log: bool = False) -> None:
 
 
 def _print(console: Console, record: CheckRecord) -> None:
-    def say(text: str, style: str = "") -> None:
-        text = escape(clean(text, 1_000))
-        console.print(f"[{style}]{text}[/{style}]" if style else text, highlight=False, soft_wrap=True)
+    def say(text: str, style: str = "", mark: str = "") -> None:
+        text = mark + escape(clean(text, 1_000))
+        # a pipe gets whole lines
+        whole = not console.is_terminal
+        console.print(f"[{style}]{text}[/{style}]" if style else text, highlight=False, soft_wrap=whole)
 
     say(f"run       {record.run.model.name}  {record.run.run_id}")
     if record.baseline is not None:
         say(f"baseline  {record.baseline.model.name}  {record.baseline.run_id}: {record.baseline_reason}")
     console.print()
     if record.limits:
-        console.print(_table(record))
+        table = _table(record)
+        if console.measure(table, options=console.options.update(max_width=_UNFOLDED)).maximum <= console.width:
+            console.print(table)
+        else:  # folded, its cells would be a few letters wide
+            for line in _lines(record, console.width):
+                console.print(line, highlight=False)
         console.print()
     for limit in sorted(record.limits, key=lambda each: _FIRST.index(each.verdict)):
         for number, sentence in enumerate(sentences(limit)):
@@ -58,8 +67,7 @@ def _print(console: Console, record: CheckRecord) -> None:
     for why in record.refused:
         say(f"ERROR the baseline cannot be compared: {why}", "bold red")
     for note in notes(record):
-        console.print("[yellow]note[/yellow] ", end="")
-        say(note)
+        say(note, mark="[yellow]note[/yellow] ")
     console.print()
     say(closing(record), "bold")
 
@@ -68,16 +76,32 @@ def _table(record: CheckRecord) -> Table:
     table = Table(pad_edge=False, box=None)
     for head in ("verdict", "limit"):
         table.add_column(head, overflow="fold")
-    for head in ("before", "now", "worse by", "bound", "at most"):
+    for head in HEADS:
         table.add_column(head, justify="right", overflow="fold")
     for limit in record.limits:
-        style = _STYLES[limit.verdict]
-        table.add_row(
-            f"[{style}]{WORDS[limit.verdict]}[/{style}]",
-            escape(clean(limit.name)),
-            *(escape(text) for text in numbers(limit)),
-        )
+        table.add_row(_word(limit), escape(clean(limit.name)), *(escape(text) for text in numbers(limit)))
     return table
+
+
+def _lines(record: CheckRecord, width: int) -> Iterator[str]:
+    """Yield the table as lines for a window in which it finds no room; what is absent is left out."""
+    for limit in record.limits:
+        yield f"{_word(limit)} {escape(clean(limit.name))}"
+        line = ""
+        for head, text in zip(HEADS, numbers(limit), strict=True):
+            told_ = "" if text == "-" else f"{head} {text}"
+            if line and told_ and len(f"  {line}, {told_},") > width:  # a number stays beside its unit
+                yield escape(f"  {line},")
+                line = told_
+            else:
+                line = ", ".join(filter(None, (line, told_)))
+        if line:
+            yield escape(f"  {line}")
+
+
+def _word(limit: LimitVerdict) -> str:
+    style = _STYLES[limit.verdict]
+    return f"[{style}]{WORDS[limit.verdict]}[/{style}]"
 
 
 def numbers(limit: LimitVerdict) -> tuple[str, str, str, str, str]:
@@ -123,6 +147,19 @@ def notes(record: CheckRecord) -> list[str]:
         more = len(record.without_limit) - _MOST_LISTED
         found.append(f"without a limit: {listed}" + (f" and {more} more (--json has all)" if more > 0 else ""))
     return found
+
+
+def without_baseline(record: CheckRecord) -> tuple[str, ...]:
+    """Return why the baseline cannot be compared, or that it is missing where it is required; nothing where neither is.
+
+    The exit code alone does not tell, since a limit in error comes first.
+    """
+    if record.refused:
+        return record.refused
+    missing = record.require_baseline and record.no_baseline is not None
+    if record.exit_code == INCOMPARABLE or (missing and any(limit.kind == "relative" for limit in record.limits)):
+        return (record.no_baseline or "the baseline lacks what a limit needs",)
+    return ()
 
 
 def closing(record: CheckRecord) -> str:

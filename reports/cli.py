@@ -71,9 +71,10 @@ def main() -> None:
             import traceback
 
             traceback.print_exc()
-        from fairprint.reports.text import clean
+        from fairprint.reports.text import clean, safe_for_log
 
-        typer.echo(f"error: {clean(error.message)}", err=True)
+        # a message quotes what people wrote, and the log of a CI reads commands
+        typer.echo(safe_for_log(f"error: {clean(error.message)}"), err=True)
         if error.hint:
-            typer.echo(f"try:   {clean(error.hint)}", err=True)
+            typer.echo(safe_for_log(f"try:   {clean(error.hint)}"), err=True)
         sys.exit(error.exit_code)

@@ -1,5 +1,6 @@
 """The commands that hold a run against its limits, and that write the baseline for it."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -137,17 +138,18 @@ def check(
 
 
 def _show(record: "CheckRecord", *, github: bool, as_json: bool) -> None:
+    # GitHub reads commands from the log, whether or not it was asked to be told
+    in_log = github or bool(os.environ.get("GITHUB_ACTIONS"))
     if as_json:
         from fairprint.audit.records import to_json
+        from fairprint.reports.text import json_for_log
 
-        typer.echo(to_json(record), nl=False)
+        typer.echo(json_for_log(to_json(record)) if in_log else to_json(record), nl=False)
     else:
         from fairprint.reports.check_table import print_check
 
-        print_check(record, in_log=github)
+        print_check(record, in_log=in_log)
     if github:
-        import os
-
         from fairprint.reports.github import annotations, publish
 
         publish(record, os.environ)
@@ -171,6 +173,7 @@ def _print_json(data: dict[str, Any]) -> None:
 def _check_settings(config: Path | None) -> None:
     from fairprint.audit.rules import names
     from fairprint.audit.settings import read_settings
+    from fairprint.reports.text import clean, safe_for_log
 
     found = read_settings(config, Path.cwd())
     if not found.file:
@@ -179,7 +182,8 @@ def _check_settings(config: Path | None) -> None:
             hint="fairprint check --schema shows what such a file holds",
         )
     told = [name for limit in found.settings.limits for name in names(limit).values()]
-    typer.echo(f"{found.file}: {len(told)} limits" + "".join(f"\n  {name}" for name in told))
+    lines = (f"{found.file}: {len(told)} limits", *(f"  {name}" for name in told))
+    typer.echo(safe_for_log("\n".join(clean(line) for line in lines)))
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,17 +1,18 @@
 """A check for GitHub Actions: annotations, the step summary and outputs, which no string of a record can break out of.
 
-A line of a log that begins with ``::`` or ``##[`` is a command to the runner. GitHub shows ten annotations of a type in
-a step, and drops a summary above 1 MiB as a whole; so each verdict has one annotation, and the summary keeps below.
+A line of a log that begins with ``::`` or holds ``##[`` is a command to the runner. GitHub shows ten annotations of a
+type in a step, and drops a summary above 1 MiB as a whole; so each verdict has one annotation, and the summary keeps
+below.
 """
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fairprint.audit.checks import CheckRecord, LimitVerdict
 from fairprint.probes.errors import StoreError
-from fairprint.reports.check_table import WORDS, closing, notes, numbers, sentences
+from fairprint.reports.check_table import HEADS, WORDS, closing, notes, numbers, sentences, without_baseline
 from fairprint.reports.text import clean
 
 MOST_BYTES = 900_000
@@ -19,7 +20,9 @@ _LISTED, _LONGEST = 20, 300
 _FIRST = ("error", "fail", "inconclusive", "pass")
 _KINDS = {"error": ("error", "could not be evaluated"), "fail": ("error", "failed")}
 _KINDS |= {"inconclusive": ("warning", "inconclusive")}
-_ACTS = re.compile(r"[\\`*_{}\[\]#!|<>~@&$^]")
+_ACTS = re.compile(r"[\\`*_{}\[\]#!|<>~@&$^]|:(?=//|[\w+-]+:)|(?<=www)\.", re.IGNORECASE)
+_LOOKED_FOR = "@#:"
+"""Mentions, issues, emoji, addresses: looked for in the text that is shown, where a reference is a character again."""
 
 
 def annotations(record: CheckRecord) -> list[str]:
@@ -31,12 +34,9 @@ def annotations(record: CheckRecord) -> list[str]:
             told = "; ".join(f"{_short(limit.name)}: {_short(limit.reason)}" for limit in limits[:_LISTED])
             more = f"; and {len(limits) - _LISTED} more" if len(limits) > _LISTED else ""
             found.append(_command(kind, f"fairprint: {len(limits)} {words}", told + more, limits[0].place))
-    if record.refused:
-        found.append(
-            _command("error", "fairprint: the baseline cannot be compared", "; ".join(record.refused), ("", None))
-        )
-    elif record.exit_code == 4:
-        found.append(_command("error", "fairprint: a baseline is required", record.no_baseline or "", ("", None)))
+    if why := without_baseline(record):
+        title = "the baseline cannot be compared" if record.refused else "a baseline is required"
+        found.append(_command("error", f"fairprint: {title}", "; ".join(why), ("", None)))
     if record.exit_code == 0 and record.no_baseline:
         found.append(_command("notice", "fairprint: no baseline", record.no_baseline, ("", None)))
     if record.remarks:
@@ -70,10 +70,12 @@ def step_summary(record: CheckRecord) -> str:
         f"Run {markdown(record.run.run_id)} of {markdown(record.run.model.name)}"
         + (f", against {markdown(record.baseline.run_id)}" if record.baseline is not None else ""),
         "",
-        *(f"- **The baseline cannot be compared**: {markdown(why)}" for why in record.refused),
-        *(f"- {markdown(note)}" for note in notes(record)),
+    ]
+    listed = [f"**The baseline cannot be compared**: {markdown(why)}" for why in record.refused]
+    listed += [markdown(note) for note in notes(record)]
+    heads = [
         "",
-        "| verdict | limit | before | now | worse by | bound | at most |",
+        f"| verdict | limit | {' | '.join(HEADS)} |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     ordered = sorted(record.limits, key=lambda limit: _FIRST.index(limit.verdict))
@@ -87,14 +89,16 @@ def step_summary(record: CheckRecord) -> str:
         lines = [f"- {markdown(sentence)}" for sentence in rest]
         return "\n".join([f"**{WORDS[limit.verdict]}** {markdown(name)}", "", *lines, ""])
 
-    rows, left = _within("\n".join(head), map(row, ordered), MOST_BYTES // 2)
-    text = rows + (f"\n\n{left:,} more limits are not shown." if left else "")
+    text, left = _within("\n".join(head), (f"- {each}" for each in listed), MOST_BYTES // 4)
+    text += f"\n- {left:,} more notes are not shown." if left else ""
+    text, left = _within("\n".join([text, *heads]), map(row, ordered), MOST_BYTES // 2)
+    text += f"\n\n{left:,} more limits are not shown." if left else ""
     text += "\n\n<details><summary>What each verdict rests on</summary>\n"
     text, left = _within(text, map(detail, ordered), MOST_BYTES - 200)
     return text + (f"\n{left:,} more are not shown.\n" if left else "") + "\n</details>\n"
 
 
-def _within(text: str, parts: Iterator[str], most: int) -> tuple[str, int]:
+def _within(text: str, parts: Iterable[str], most: int) -> tuple[str, int]:
     """Add parts while they fit, and count those that do not."""
     size, kept, left = len(text.encode()), [text], 0
     for part in parts:
@@ -110,11 +114,17 @@ def markdown(text: str) -> str:
     r"""Return text that Markdown shows as it is: no markup, table cell, mention, link or image begins in it.
 
     >>> markdown("a|b <img> @ada"), markdown("see www.example.org")
-    ('a&#124;b &#60;img&#62; &#64;ada', 'see www&#46;example.org')
+    ('a&#124;b &#60;img&#62; &#64;&#8203;ada', 'see www&#8203;&#46;example.org')
     """
-    acting = _ACTS.sub(lambda found: f"&#{ord(found[0])};", clean(text))
-    # addresses become links by themselves
-    return re.sub(r"(?i)(https?|ftp|mailto|www)([:.])", lambda found: f"{found[1]}&#{ord(found[2])};", acting)
+
+    def still(found: re.Match[str]) -> str:
+        # a space of no width keeps apart what would be found together
+        reference = f"&#{ord(found[0])};"
+        if found[0] == ".":
+            return f"&#8203;{reference}"
+        return f"{reference}&#8203;" if found[0] in _LOOKED_FOR else reference
+
+    return _ACTS.sub(still, clean(text))
 
 
 def outputs(record: CheckRecord) -> dict[str, str]:

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from fairprint.audit.checks import INCOMPARABLE, INCONCLUSIVE, CheckRecord, LimitVerdict
-from fairprint.reports.check_table import closing, notes, sentences
+from fairprint.audit.checks import CheckRecord, LimitVerdict
+from fairprint.reports.check_table import closing, notes, sentences, without_baseline
 from fairprint.reports.text import clean
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_FIELDS = ("verdict", "value", "baseline", "worsening", "bound", "limit", "p_value", "holm", "items", "missing")
+_FIELDS = (
+    *("metric", "unit", "kind", "direction", "verdict", "value", "baseline", "worsening", "bound", "limit"),
+    *("p_value", "holm", "detectable", "items", "missing"),
+)
 _TAGS = {"fail": "failure", "error": "error", "inconclusive": "skipped"}
 
 
@@ -62,12 +65,10 @@ def _of(limit: LimitVerdict) -> _Case:
 
 
 def _of_the_whole(record: CheckRecord) -> Iterator[_Case]:
-    if record.exit_code == INCOMPARABLE or record.refused:
-        why = "; ".join(record.refused) or record.no_baseline or "the baseline lacks what a limit needs"
-        yield _Case(
-            name="the baseline can be compared", tag="error", message=why, text="\n".join(record.remarks) or why
-        )
-    if record.exit_code == INCONCLUSIVE:
+    if why := without_baseline(record):
+        text = "\n".join([*why, *record.remarks])
+        yield _Case(name="the baseline can be compared", tag="error", message="; ".join(why), text=text)
+    if record.strict and any(limit.verdict == "inconclusive" for limit in record.limits):
         text = "\n".join([closing(record), *notes(record)])
         yield _Case(name="strict: every limit is decided", tag="failure", message="some are inconclusive", text=text)
 

@@ -25,15 +25,28 @@ def clean(text: str, limit: int = LONGEST_TEXT) -> str:
 
 
 def safe_for_log(text: str) -> str:
-    """Return text of which no line is a command to the runner; one that would be begins with a visible mark.
+    """Return text of which no line is a command to the runner of GitHub Actions; what would be one is visibly changed.
 
-    >>> safe_for_log("::error::no"), safe_for_log(" ##[group]x"), safe_for_log("a :: b")
-    ('| ::error::no', '|  ##[group]x', 'a :: b')
+    ``::`` is read at the start of a line, but ``##[`` anywhere in it (actions/runner, ActionCommand.cs).
+
+    >>> safe_for_log("::error::no"), safe_for_log("a ##[group]x"), safe_for_log("a :: b")
+    ('| ::error::no', 'a ## [group]x', 'a :: b')
     """
     return "\n".join(
-        f"| {line}" if "##[" in line or line.lstrip().startswith("::") else line
-        for line in re.split(r"\r\n|\r|\n", text)
+        f"| {line}" if line.lstrip().startswith("::") else line
+        for line in re.split(r"\r\n|\r|\n", text.replace("##[", "## ["))
     )
+
+
+def json_for_log(text: str) -> str:
+    r"""Return a JSON document with the same values, in which no line is a command to the runner.
+
+    Its lines begin with a bracket, a quote or a number, so that none begins with ``::``.
+
+    >>> json_for_log('{"name": "##[group]x"}')
+    '{"name": "\\u0023#[group]x"}'
+    """
+    return text.replace("##[", "\\u0023#[")
 
 
 def _visible(character: str) -> str:

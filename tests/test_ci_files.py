@@ -1,6 +1,8 @@
 """The files for other people's CI: no input becomes a command, and every option that they name exists."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +43,10 @@ def test_outputs_are_those_that_a_check_writes() -> None:
 
     from fairprint.reports.github import outputs
 
-    assert set(ACTION["outputs"]) == set(outputs(sample_check()))
-    assert {told["value"] for told in ACTION["outputs"].values()} == {
-        f"${{{{ steps.check.outputs.{name} }}}}" for name in ACTION["outputs"]
-    }
+    assert set(ACTION["outputs"]) == {*outputs(sample_check()), "report-path"}
+    for name, told in ACTION["outputs"].items():
+        step = "audit" if name == "report-path" else "check"
+        assert told["value"] == f"${{{{ steps.{step}.outputs.{name} }}}}"
 
 
 def test_what_was_found_is_kept_whatever_the_verdict() -> None:
@@ -60,6 +62,50 @@ def test_every_option_of_the_action_exists(name: str) -> None:
     assert used and used <= options(name)
     for variable in (key for key in step["env"] if key.startswith("FAIRPRINT_")):
         assert variable in {p.envvar for p in get_command(app).commands[name].params}  # type: ignore[attr-defined]
+
+
+HOSTILE = """a "b' $(touch made) `touch made`; touch made"""
+RECORDER = "#!/bin/bash\nprintf '%s\\0' \"$@\" > arguments\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "arguments"),
+    [
+        (
+            "audit",
+            {"MODEL": "--help", "PROBES": "age my.yaml", "AUDIT_OPTIONS": f"--device=cpu\n\n{HOSTILE}\n"},
+            ["audit", "--probes", "age", "--probes", "my.yaml", "--device=cpu", HOSTILE, "--quiet", "--report",
+             "fairprint-out/report.html", "--", "--help"],
+        ),
+        (
+            "check",
+            {"RUN": HOSTILE, "CONFIG": HOSTILE, "BASELINE": ""},
+            ["check", "--junit", "fairprint-out/junit.xml", "--write-candidate",
+             "fairprint-out/fairprint-baseline.json", "--config", HOSTILE, "--", HOSTILE],
+        ),
+    ],
+)  # fmt: skip
+def test_every_input_reaches_the_command_as_it_is(
+    name: str, environment: dict[str, str], arguments: list[str], tmp_path: Path
+) -> None:
+    (step,) = [step for step in STEPS if f"fairprint {name}" in step.get("run", "")]
+    assert set(environment) | {"FAIRPRINT_STRICT", "FAIRPRINT_REQUIRE_BASELINE"} >= set(step["env"])
+    command = tmp_path / "bin" / "fairprint"  # writes down what it is called with
+    command.parent.mkdir()
+    command.write_text(RECORDER)
+    command.chmod(0o755)
+    # as GitHub starts bash
+    subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        cwd=tmp_path,
+        env={"PATH": f"{command.parent}:{os.environ['PATH']}", "GITHUB_OUTPUT": str(tmp_path / "outputs")}
+        | environment,
+        check=True,
+    )
+    assert (tmp_path / "arguments").read_text().split("\0")[:-1] == arguments
+    assert not (tmp_path / "made").exists()
+    if name == "audit":
+        assert (tmp_path / "outputs").read_text() == f"report-path={tmp_path}/fairprint-out/report.html\n"
 
 
 def test_the_hook_loads_no_model_and_names_a_command_that_exists() -> None:
