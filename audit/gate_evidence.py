@@ -146,7 +146,9 @@ def _compared(rule: Rule, asked: _Asked, before: Part, now: Part) -> Compared:
         units = {factor: len(factors.names[factor]) for factor in factors.random}
         evidence = Evidence(worsening=0.0, bound=0.0, p_value=1.0, units=units, identical=True)
     else:
-        evidence = worsened(found.u, found.v or Interval(value=None), found.a, found.b, rule.direction, factors)
+        share = (now.unit or now.metric.unit) == "share"
+        v = found.v or Interval(value=None)
+        evidence = worsened(found.u, v, found.a, found.b, rule.direction, factors, share=share)
     return Compared(
         evidence=evidence,
         before=found.values[0],

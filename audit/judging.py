@@ -10,15 +10,21 @@ limits that are tested together:
 
 So the chance that any limit fails where nothing is truly worse is at most 5 %, and the chance that a limit passes whose
 number is truly worse by M or more is at most 5 %.
+
+In simulation (``tests/simulations/gate.py``: 20 limits, 12 to 60 templates or 12 x 30 crossed units, 2,000 pairs of
+models a setting, so that a chance of 5 % is known to half a percent) some limit fails in 5.6 % of pairs at most, and a
+limit that is worse by the margin passes in 5.7 % at most. That holds for a margin that was chosen beforehand. The
+default margin is made of the same data: a worsening as large as it is on average passes in 5 to 9 % where numbers are
+normal and get worse upwards or downwards, and in up to half of all cases near the neutral value, where it varies most.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, sqrt
 from typing import Literal
 
-from fairprint.audit.away import above_p, away_p, most_worse, upper
+from fairprint.audit.away import above_p, away_p, beyond, most_worse, upper
 from fairprint.audit.checks import Direction
 from fairprint.audit.significance import holm
 from fairprint.audit.statistics import LEVEL, POWER, TEMPLATE, Factors, Interval, t_quantile
@@ -56,6 +62,7 @@ class Evidence:
         limiting: the factor that brings more of the variance.
         across: of ``away_from_neutral`` what must be shown beside; None elsewhere.
         gap: of a limit on a number itself, how far the number lies from it, on the scale of ``error``; None elsewhere.
+        items: of a share how many items it is of; None elsewhere.
         identical: the same answers twice, so that there is no worsening and nothing to estimate.
         reason: why it is not known.
     """
@@ -69,6 +76,7 @@ class Evidence:
     limiting: str | None = None
     across: Across | None = None
     gap: float | None = None
+    items: int | None = None
     identical: bool = False
     reason: str | None = None
 
@@ -119,7 +127,9 @@ def effective(found: Interval, factors: Factors) -> Interval:
     return replace(found, degrees_of_freedom=known)
 
 
-def worsened(u: Interval, v: Interval, a: Interval, b: Interval, direction: Direction, factors: Factors) -> Evidence:
+def worsened(
+    u: Interval, v: Interval, a: Interval, b: Interval, direction: Direction, factors: Factors, *, share: bool
+) -> Evidence:
     """Return how much worse a number is in run B than in run A.
 
     Args:
@@ -129,7 +139,9 @@ def worsened(u: Interval, v: Interval, a: Interval, b: Interval, direction: Dire
         b: that in run B.
         direction: which way is worse.
         factors: the units of the items that all are made of.
+        share: whether the number is a share of the items.
     """
+    items = len(factors.template) if share else None
     u, v, a, b = (effective(found, factors) for found in (u, v, a, b))
     if u.value is None:
         raise ValueError("there is no difference to judge")
@@ -142,10 +154,10 @@ def worsened(u: Interval, v: Interval, a: Interval, b: Interval, direction: Dire
         apart = None if None in sides else 2 * min(p for p in sides if p is not None)
         moved = away_p(u, v)
         p_value = None if moved is None or apart is None else min(1.0, max(moved, apart))
-        worsening, bound, across = abs(b.value) - abs(a.value), most_worse(u, v, a), _across(v, a)
+        worsening, bound, across = abs(b.value) - abs(a.value), most_worse(u, v, a, items), _across(v, a)
     else:
         sign = 1 if direction == "up" else -1
-        worsening, bound, p_value = sign * u.value, upper(u, sign), above_p(u, sign)
+        worsening, bound, p_value = sign * u.value, upper(u, sign, items), above_p(u, sign)
     reason = None if bound is not None and p_value is not None else u.reason or v.reason or "it has no standard error"
     return Evidence(
         worsening=worsening,
@@ -156,6 +168,7 @@ def worsened(u: Interval, v: Interval, a: Interval, b: Interval, direction: Dire
         units=dict(u.units),
         limiting=limiting(u),
         across=across,
+        items=items,
         reason=reason,
     )
 
@@ -191,20 +204,25 @@ def decide(evidence: Sequence[Evidence], limits: Sequence[float | None]) -> list
 def detectable(found: Evidence, limit: float, count: int) -> float | None:
     """Return the true worsening that fails with 80 % power: it must pass the limit, and a test at 5 % of ``count``.
 
-    It is max(M, t(1 - .05 / m, nu) s) + t(.80, nu) s. Of ``away_from_neutral`` v must pass the same test, and lies
-    2 |b_A| from 0 as it is. Where b_A does not differ from neutral v lies at 0, and as both u and v are in question
-    then, each must pass with 90 %. What is told is of a worsening on the side of b_A: one that passes the neutral value
-    is found from max(M, t s) + t(.80) s on, with s the error of v.
+    It is max(M, t(1 - .05 / m, nu) s) + t(.80, nu) s; of a share each number of errors is as far as ``beyond`` says.
+    Of ``away_from_neutral`` v must pass the same test, and lies 2 |b_A| from 0 as it is. Where b_A does not differ from
+    neutral v lies at 0, and as both u and v are in question then, each must pass with 90 %. What is told is of a
+    worsening on the side of b_A: one that passes the neutral value must reach as far with the error of v.
     """
     if found.error is None or found.degrees_of_freedom is None:
         return None
     level, power = 1 - ALPHA / max(count, 1), _power(found)
-    quantile = t_quantile(level, found.degrees_of_freedom)
-    reach = max(limit, quantile * found.error) + t_quantile(power, found.degrees_of_freedom) * found.error
+    more = t_quantile(power, found.degrees_of_freedom)
+    # at the limit itself a share scatters more than it does here
+    at_limit = sqrt(found.error**2 + (limit / found.items if found.items else 0.0))
+    reach = max(
+        limit + beyond(more, at_limit, found.items),
+        beyond(t_quantile(level, found.degrees_of_freedom) + more, found.error, found.items),
+    )
     if (across := found.across) is None:
         return reach
     quantiles = t_quantile(level, across.degrees_of_freedom) + t_quantile(power, across.degrees_of_freedom)
-    return max(reach, quantiles * across.error - across.distance)
+    return max(reach, beyond(quantiles, across.error, found.items) - across.distance)
 
 
 def _power(found: Evidence) -> float:
