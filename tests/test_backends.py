@@ -240,7 +240,8 @@ def test_a_model_that_ignores_positions_from_outside_is_run_text_by_text() -> No
     assert not backend._packs_usable
     text = "The nurse said that she would be late."
     expected = _causal_reference(model, tokenizer, text, (0, len(text)), to_the_end=False)
-    assert backend.likelihood([LikelihoodRequest(text=text)])[0].spans[0].logprob == pytest.approx(expected, rel=1e-6, abs=1e-5)
+    found = backend.likelihood([LikelihoodRequest(text=text)])[0].spans[0].logprob
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-5)
 
 
 def test_packs_hold_every_beginning_once_and_every_parent_before_its_child() -> None:
@@ -347,7 +348,8 @@ def test_without_a_start_token_the_first_token_is_not_scored_and_the_record_says
     score = backend.likelihood([LikelihoodRequest(text="He was very kind.")])[0].spans[0]
     ids = tokenizer("He was very kind.").input_ids
     table = _logprobs(model, ids)
-    assert score.logprob == pytest.approx(sum(table[i - 1, ids[i]].item() for i in range(1, len(ids))), rel=1e-6, abs=1e-5)
+    expected = sum(table[i - 1, ids[i]].item() for i in range(1, len(ids)))
+    assert score.logprob == pytest.approx(expected, rel=1e-6, abs=1e-5)
     assert score.tokens == len(ids) - 1
     assert score.note == "the first token is not scored"
     first = backend.fill([FillRequest(before="", after=" was kind.", candidates=("He", "She"))])[0]
