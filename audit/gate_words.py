@@ -107,6 +107,8 @@ def reason(rule: Rule, evidence: Evidence, decision: Decision) -> str:
         return evidence.reason or "it has no standard error"
     if decision.limit is None:
         return "no margin was given, and none can be made: all units agree, so that nothing varies"
+    if decision.verdict == "pass" and rule.most is None and evidence.error is None:
+        return "all units agree, and none of them is worse"
     if decision.verdict == "pass":
         return f"even the upper bound keeps {margin}" if rule.direction != "down" else f"even the bound keeps {margin}"
     if decision.verdict == "fail":

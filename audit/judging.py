@@ -232,6 +232,8 @@ def _power(found: Evidence) -> float:
 
 def _decided(found: Evidence, given: float | None, corrected: float | None, count: int) -> Decision:
     limit = detectable(found, 0.0, count) if given is None else given
+    if limit is None and found.bound is not None and found.bound <= 0:
+        limit = 0.0  # nothing varies, so that no margin can be made; but no unit is worse either
     if found.identical:
         return Decision(verdict="pass", limit=limit, holm=corrected, detectable=None, needed={})
     reach = None if limit is None or found.gap is not None else detectable(found, limit, count)

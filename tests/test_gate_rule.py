@@ -145,6 +145,13 @@ def test_units_that_all_worsen_by_the_same_are_judged_by_a_sign_test() -> None:
     assert (decision.verdict, decision.limit, decision.detectable, decision.needed) == ("inconclusive", None, None, {})
 
 
+@pytest.mark.parametrize("change", [0.0, -1.5])
+def test_without_a_margin_units_that_all_agree_on_no_worsening_pass(change: float) -> None:
+    evidence = worsened(agreed(change), NONE, NONE, NONE, UP, EQUAL, share=False)
+    (decision,) = decide([evidence], [None])
+    assert (decision.verdict, decision.limit, decision.detectable) == ("pass", 0.0, None)
+
+
 def test_without_a_standard_error_nothing_is_decided_and_the_reason_is_told() -> None:
     u = Interval(value=1.0, units={"template": UNITS}, reason="a single unit")
     evidence = worsened(u, NONE, NONE, NONE, UP, EQUAL, share=False)
