@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import tiny
+import transformers
 from planted import OCCUPATIONS, TEXTS, planted, probe_texts, tuned
 
 from fairprint.audit.models import Opened
@@ -122,7 +123,11 @@ def real_models(smollm2: Opened, tmp_path: Path) -> tuple[Path, Path]:
     """SmolLM2-135M, and itself after forty steps on planted sentences, of its last four layers."""
     backend: Any = smollm2.backend
     for name, model in (("before", backend.model), ("after", tuned(backend.model, backend.tokenizer, planted(1.0)))):
-        model.save_pretrained(tmp_path / name)
+        # weights that were read from a GGUF file can only be saved from a model that was not
+        config = transformers.LlamaConfig(**{k: v for k, v in model.config.to_dict().items() if "quant" not in k})
+        saved = transformers.AutoModelForCausalLM.from_config(config)
+        saved.load_state_dict(model.state_dict())
+        saved.save_pretrained(tmp_path / name)
         backend.tokenizer.save_pretrained(tmp_path / name)
     return tmp_path / "before", tmp_path / "after"
 
