@@ -5,7 +5,6 @@ raised, settings are all given, and nothing is printed. Importing this module do
 """
 
 import contextlib
-import difflib
 import functools
 import logging
 import os
@@ -14,7 +13,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +27,9 @@ HALF_WIDTHS: dict[SensorClass, float] = {"counter": 0.05, "sampled power": 0.1, 
 GUESSED_HALF_WIDTH = 1.0
 """The same for a load model whose full-load power is itself a guess: a factor of two either way."""
 
+IDLE_SHARE = 0.1
+"""Share of a processor's full-load power that CodeCarbon's load model gives it without load."""
+
 CPU_SENSORS: dict[str, tuple[SensorClass, str]] = {
     "intel_rapl": ("counter", "energy counter of the processor (RAPL)"),
     "windows_emi": ("counter", "energy counter of the processor (Energy Meter Interface)"),
@@ -39,8 +41,12 @@ CPU_SENSORS: dict[str, tuple[SensorClass, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Cumulative energy (kWh) since the tracker started, and the seconds that its samples cover."""
+    """Cumulative energy (kWh) since the tracker started, and the seconds that its samples cover.
 
+    ``clock_s`` is when the last sample was taken, on the clock of time.perf_counter.
+    """
+
+    clock_s: float
     energy_kwh: dict[str, float]
     covered_s: float
 
@@ -80,11 +86,18 @@ def _tracker_class() -> type[Any]:
             self.covered_s = 0.0
             self.failed_samples = 0
             self.last_error: Exception | None = None
+            self.on_sample: Callable[[], None] | None = None
             super().__init__(**settings)
 
         # Two timer threads and the caller sample at the same time; CodeCarbon itself takes no lock. An exception
         # in a timer thread would be printed and lost, so it is kept here.
         def _measure_power_and_energy(self) -> None:
+            self.sample()
+            # the journal is written with the guard let go: a slow disk must not hold up whoever asks for a sample
+            if self.on_sample is not None and not self.closed:
+                self.on_sample()
+
+        def sample(self) -> None:
             with self._guard:
                 if self.closed:
                     return
@@ -147,7 +160,7 @@ def settings(interval_s: float, handlers: list[Any]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[_Silence]:
+def silenced() -> Iterator[_Silence]:
     """Keep CodeCarbon from printing, and leave its logger as it was."""
     logger = logging.getLogger("codecarbon")
     silence, level = _Silence(), logger.level
@@ -181,12 +194,15 @@ class Session:
         overrides: names of CodeCarbon settings that were found and set aside.
     """
 
-    def __init__(self, *, interval_s: float = 1.0, start: bool = True) -> None:
+    def __init__(
+        self, *, interval_s: float = 1.0, start: bool = True, on_sample: Callable[[], None] | None = None
+    ) -> None:
         """Find the sensors, and start to sample them.
 
         Args:
             interval_s: seconds between two samples.
             start: False to look at the sensors only.
+            on_sample: called in the sampling thread after each of its samples; must not raise.
 
         Raises:
             RuntimeError: CodeCarbon did not start.
@@ -195,18 +211,18 @@ class Session:
         self._tracker: Any = None
         self._schedulers: tuple[Any, ...] = ()
         self._exit = contextlib.ExitStack()
-        silence = self._exit.enter_context(_silence())
+        silence = self._exit.enter_context(silenced())
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._open(interval_s, start)
+                self._open(interval_s, start, on_sample)
         except BaseException as error:
             self.close()
             if isinstance(error, RuntimeError):
                 raise RuntimeError(f"{error}{why(silence.swallowed)}") from silence.swallowed
             raise
 
-    def _open(self, interval_s: float, start: bool) -> None:
+    def _open(self, interval_s: float, start: bool, on_sample: Callable[[], None] | None) -> None:
         self.overrides = _overrides()
         tracker = _tracker_class()(**settings(interval_s, [self._tap]))
         if not hasattr(tracker, "_start_time"):
@@ -220,6 +236,7 @@ class Session:
             tracker.start()
             if tracker._start_time is None or self._tap.total is None:
                 raise RuntimeError("CodeCarbon did not start" + why(tracker.last_error))
+            tracker.on_sample = on_sample
 
     def read(self) -> Reading:
         """Sample all sensors now.
@@ -230,12 +247,18 @@ class Session:
         tracker = self._tracker
         with tracker._guard:
             before = tracker.failed_samples
-            tracker._measure_power_and_energy()
+            tracker.sample()
             if tracker.failed_samples > before:
                 raise RuntimeError("the sensors could not be read" + why(tracker.last_error))
-            total, covered_s = self._tap.total, tracker.covered_s
+            return self.last()
+
+    def last(self) -> Reading:
+        """Return what the last sample said."""
+        tracker = self._tracker
+        with tracker._guard:
+            total, covered_s, clock_s = self._tap.total, tracker.covered_s, tracker._last_measured_time
         energy_kwh = {name: float(getattr(total, f"{name}_energy")) for name in ("cpu", "gpu", "ram")}
-        return Reading(energy_kwh=energy_kwh, covered_s=covered_s)
+        return Reading(clock_s=clock_s, energy_kwh=energy_kwh, covered_s=covered_s)
 
     def problems(self) -> tuple[str, ...]:
         """Return what went wrong while sampling, in words."""
@@ -285,7 +308,14 @@ def _describe(hardware: list[Any], conf: dict[str, Any]) -> Iterator[Component]:
     for item in hardware:
         name, sensor, half_width, detail = _sensor(item, conf)
         found.add(name)
-        yield Component(name=name, energy_kwh=None, sensor=sensor, half_width=half_width, detail=detail)
+        yield Component(
+            name=name,
+            energy_kwh=None,
+            sensor=sensor,
+            half_width=half_width,
+            detail=detail,
+            idle_w=_idle_w(item, name, sensor),
+        )
     for name in ("cpu", "gpu", "ram"):
         if name not in found:
             yield Component(
@@ -310,6 +340,13 @@ def _sensor(item: Any, conf: dict[str, Any]) -> tuple[str, SensorClass, float, s
     else:  # the chips of Apple and Raspberry Pi report their power
         name, sensor, detail = item.chip_part.lower(), "sampled power", f"power as {item.get_model()} reports it"
     return name, sensor, HALF_WIDTHS[sensor], detail
+
+
+def _idle_w(item: Any, name: str, sensor: SensorClass) -> float | None:
+    """Return what a model says of the power (W) without load; None where power is measured."""
+    if sensor == "load model":
+        return IDLE_SHARE * float(item._tdp)
+    return float(item.total_power().W) if name == "ram" and sensor == "constant" else None
 
 
 def _cpu_sensor(item: Any) -> tuple[str, SensorClass, float, str]:
@@ -354,45 +391,3 @@ def cpu_seconds() -> tuple[float, float] | None:
     # guest is part of user; steal is time that other machines had
     idle = ("idle", "iowait", "steal", "guest", "guest_nice")
     return own, sum(machine) - sum(getattr(machine, name, 0.0) for name in idle)
-
-
-@functools.cache
-def countries() -> dict[str, dict[str, Any]]:
-    """Return CodeCarbon's table of countries by ISO code, without those whose figure is 0: no grid has that."""
-    with warnings.catch_warnings(), _silence():
-        warnings.simplefilter("ignore")
-        from codecarbon import input as data
-
-        source: Any = data.DataSource
-        table: dict[str, dict[str, Any]] = source().get_global_energy_mix_data()
-    return {code: country for code, country in table.items() if country["carbon_intensity"] > 0}
-
-
-@functools.cache
-def regions(code: str) -> dict[str, float]:
-    """Return kg CO2-equivalent per kWh of the regions of USA or CAN, by name in lower case."""
-    from codecarbon import input as data
-    from codecarbon.core.emissions import Emissions
-    from codecarbon.core.units import Energy
-    from codecarbon.external.geography import GeoMetadata
-
-    make: Any = data.DataSource
-    source, kwh = make(), Energy.from_energy(1.0)
-    read = source.get_country_emissions_data if code == "USA" else source.get_country_energy_mix_data
-    names = [name for name in read(code.lower()) if not name.startswith("_") and name != "usa"]
-    places = {name: GeoMetadata(country_iso_code=code, region=name) for name in names}
-    return {name: Emissions(source).get_region_emissions(kwh, place) for name, place in places.items()}
-
-
-def nearest_country(text: str) -> str | None:
-    """Return the ISO 3166 alpha-3 code that was probably meant: of a two-letter code, or of a name with a typo."""
-    import pycountry
-
-    try:
-        # pycountry does not know that the United Kingdom, GB, is often written UK
-        return str(pycountry.countries.lookup({"UK": "GB"}.get(text.upper(), text)).alpha_3)
-    except LookupError:
-        known = {country["country_name"].casefold(): code for code, country in countries().items()}
-        known |= {code.casefold(): code for code in countries()}
-        close = difflib.get_close_matches(text.strip().casefold(), known, n=1, cutoff=0.6)
-        return known[close[0]] if close else None

@@ -1,6 +1,8 @@
 """What a run ran on, as far as it can move a number: versions, processor, threads."""
 
+import os
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -54,5 +56,19 @@ def environment(device: str) -> Environment:
         cpu=cpu_name(),
         threads=torch.get_num_threads(),
         device=name,
+        versions=package_versions(),
+    )
+
+
+def machine_environment() -> Environment:
+    """Return the environment of this process as far as it is known without loading torch."""
+    torch = sys.modules.get("torch")
+    return Environment(
+        fairprint=version("fairprint"),
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.machine()}",
+        cpu=cpu_name(),
+        threads=int(torch.get_num_threads()) if torch is not None else os.cpu_count() or 1,
+        device="none",
         versions=package_versions(),
     )

@@ -181,6 +181,7 @@ class Component(Record):
         sensor: class of the instrument.
         half_width: relative half-width of the uncertainty, such as 0.5.
         detail: the sensor in words.
+        idle_w: power without load as a model says it; None where power is measured, or of older versions.
     """
 
     name: str
@@ -188,6 +189,7 @@ class Component(Record):
     sensor: SensorClass
     half_width: float | None
     detail: str
+    idle_w: float | None = None
 
 
 class GridFactor(Record):
@@ -206,6 +208,7 @@ class GridFactor(Record):
     source: str
     year: int | None
     method: str
+    cloud_region: str | None = None
 
 
 class Segment(Record):
@@ -229,6 +232,11 @@ class Footprint(Record):
         own_cpu_s, machine_cpu_s: CPU-seconds of this run's processes and of the machine meanwhile.
         attributed_energy_kwh: ``energy_kwh`` x own / machine CPU-seconds (a load model), never mixed into the total.
         measurement_loss: share of the duration that the energy of the sampled components does not cover.
+        above_idle_energy_kwh: ``energy_kwh`` less what the machine would have used without load; None where unknown.
+        idle_method: where that comes from.
+        water_l: litres at the data centre, energy x WUE: a WUE is of the energy at the machines (ISO/IEC 30134-9), so
+            that no PUE multiplies it. None where no WUE was given.
+        wue: water usage effectiveness in l/kWh, or None.
     """
 
     energy_kwh: float | None
@@ -251,6 +259,10 @@ class Footprint(Record):
     meter: str
     warnings: tuple[str, ...]
     segments: tuple[Segment, ...]
+    above_idle_energy_kwh: float | None = None
+    idle_method: str = ""
+    water_l: float | None = None
+    wue: float | None = None
 
 
 class Environment(Record):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fairprint.audit.answers import Recording
-from fairprint.audit.carbon import resolve_grid
+from fairprint.audit.grid import resolve_grid
 from fairprint.audit.models import Opened, kind_of, kind_of_object, open_model, open_object
 from fairprint.audit.questions import Questions, prepare
 from fairprint.audit.recorded import read_recording

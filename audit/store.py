@@ -92,11 +92,11 @@ class RunFolder:
 
     def plan(self) -> Plan:
         """Return what the run set out to do."""
-        return _read(self.path / "plan.json", Plan)
+        return read_stored(self.path / "plan.json", Plan)
 
     def record(self) -> RunRecord:
         """Return the record of a finished run."""
-        return _read(self.path / "run.json", RunRecord)
+        return read_stored(self.path / "run.json", RunRecord)
 
     def check_finished(self) -> None:
         """Refuse a run that is not finished.
@@ -109,7 +109,7 @@ class RunFolder:
 
     def write_record(self, record: RunRecord) -> None:
         """Write the record, once."""
-        _write(self.path / "run.json", to_json(record).encode())
+        write_new(self.path / "run.json", to_json(record).encode())
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -149,7 +149,7 @@ class RunFolder:
                 for item in items
                 for variant in item.variants
             ]
-            _write(self._items(name), _to_parquet(rows, ItemRow))
+            write_new(self._items(name), _to_parquet(rows, ItemRow))
 
     def item_sets(self) -> list[str]:
         """Names of the probe sets whose sentences are kept, sorted."""
@@ -169,8 +169,8 @@ class RunFolder:
         # first, so that a shard that is there has its count; beside it, since the same scores are the same file
         if tokens is not None and not count.is_file():
             count.parent.mkdir(exist_ok=True)
-            _write(count, str(tokens).encode())
-        _write(self._shard(name), _to_parquet(scores, Score))
+            write_new(count, str(tokens).encode())
+        write_new(self._shard(name), _to_parquet(scores, Score))
 
     def read_shard(self, name: str) -> list[Score]:
         """Return the scores of one shard."""
@@ -194,12 +194,12 @@ class RunFolder:
     def begin_segment(self, started_at: str) -> int:
         """Note that a process begins to work; return the number of its segment."""
         number = len(list((self.path / "segments").glob("*.begun.json")))
-        _write(self._segment(number, ".begun"), json.dumps({"started_at": started_at}).encode())
+        write_new(self._segment(number, ".begun"), json.dumps({"started_at": started_at}).encode())
         return number
 
     def end_segment(self, number: int, footprint: Footprint) -> None:
         """Write what a segment cost."""
-        _write(self._segment(number), to_json(footprint).encode())
+        write_new(self._segment(number), to_json(footprint).encode())
 
     def segments(self) -> tuple[list[Footprint], list[Segment]]:
         """Return the footprints of the segments that ended, and the segments that were killed."""
@@ -207,7 +207,7 @@ class RunFolder:
         for begun in sorted((self.path / "segments").glob("*.begun.json")):
             end = begun.with_name(begun.name.replace(".begun", ""))
             if end.is_file():
-                ended.append(_read(end, Footprint))
+                ended.append(read_stored(end, Footprint))
             else:
                 started = json.loads(begun.read_text())["started_at"]
                 note = "killed before its end: not metered"
@@ -244,17 +244,14 @@ class Store:
 
     def begin(self, plan: Plan, started: datetime) -> RunFolder:
         """Make the folder of a new run and write its plan."""
-        slug = re.sub(r"[^a-z0-9]+", "-", plan.model.name.lower()).strip("-")[:40] or "model"
-        # milliseconds, so that ids sort in the order of the runs
-        moment = f"{started:%Y%m%dT%H%M%S}{started.microsecond // 1000:03d}Z"
-        run = RunFolder(self.path / f"{moment}-{slug}-{secrets.token_hex(2)}")
+        run = RunFolder(self.path / new_run_id(plan.model.name, started))
         try:
             for part in ("items", "scores", "segments"):
                 (run.path / part).mkdir(parents=True)
         except OSError as error:
             raise StoreError(f"the store {self.path} cannot be written: {error.strerror}") from None
         try:
-            _write(run.path / "plan.json", to_json(plan).encode(), hint="make room and repeat the command")
+            write_new(run.path / "plan.json", to_json(plan).encode(), hint="make room and repeat the command")
         except StoreError:
             shutil.rmtree(run.path, ignore_errors=True)  # nothing is in it yet
             raise
@@ -298,6 +295,13 @@ class Store:
         return found[-1]
 
 
+def new_run_id(name: str, started: datetime) -> str:
+    """Return an id for a new run: when it began, of what, and four digits by chance."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "model"
+    # milliseconds, so that ids sort in the order of the runs
+    return f"{started:%Y%m%dT%H%M%S}{started.microsecond // 1000:03d}Z-{slug}-{secrets.token_hex(2)}"
+
+
 def plan_differences(before: Plan, now: Plan) -> list[str]:
     """Return what differs between two plans, a line each: ``options.seed: was 0, is 1``."""
 
@@ -311,7 +315,12 @@ def plan_differences(before: Plan, now: Plan) -> list[str]:
     return list(walk("", before.model_dump(mode="json"), now.model_dump(mode="json")))
 
 
-def _read(path: Path, kind: type[R]) -> R:
+def read_stored(path: Path, kind: type[R]) -> R:
+    """Return a stored record.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return kind.model_validate(migrate(data) if kind is RunRecord else data)
@@ -319,7 +328,7 @@ def _read(path: Path, kind: type[R]) -> R:
         raise StoreError(f"{path.parent.name}/{path.name} cannot be read: {str(error).splitlines()[0]}") from None
 
 
-def _write(path: Path, content: bytes, hint: str = _GO_ON) -> None:
+def write_new(path: Path, content: bytes, hint: str = _GO_ON) -> None:
     """Write a file whole, or not at all; never over another one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -9,10 +9,11 @@ from typing import Any
 from fairprint.audit.agreement import agreement
 from fairprint.audit.association import association_tests
 from fairprint.audit.beside import with_published
-from fairprint.audit.carbon import combine, measure
+from fairprint.audit.carbon import Conditions, Meter
 from fairprint.audit.continuation_metrics import written
 from fairprint.audit.evaluate import evaluate, highlights
 from fairprint.audit.findings import SignificanceTest
+from fairprint.audit.footprints import combine
 from fairprint.audit.labelled_metrics import unanswered
 from fairprint.audit.models import Opened
 from fairprint.audit.multiplicity import corrected, families
@@ -76,7 +77,7 @@ class Work:
     def run(self, load: Callable[[], Opened]) -> RunRecord:
         """Load, ask, evaluate and store. The meter runs from before the load to after the evaluation."""
         started = datetime.now(UTC)
-        meter = measure(grid=self.grid, pue=self.pue)
+        meter = Meter(Conditions(grid=self.grid, pue=self.pue))
         with contextlib.ExitStack() as lock:
             # the meter ends first, then the segment's cost is written, however the block ends
             with contextlib.ExitStack() as segment, meter:

@@ -16,11 +16,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fairprint.audit import carbon, carbon_sensors
+from fairprint.audit import carbon, carbon_sensors, footprints, grid
 from fairprint.audit.records import Component, Footprint, Segment, to_json
 from fairprint.probes.errors import UsageError
 
-FRANCE = carbon.resolve_grid("FRA", now_year=2026)
+FRANCE = grid.resolve_grid("FRA", now_year=2026)
 
 
 def busy(seconds: float) -> float:
@@ -38,7 +38,7 @@ def energies(footprint: Footprint) -> list[float]:
 @pytest.fixture(scope="module")
 def run() -> tuple[Footprint, float]:
     """A run of two seconds in France, and its length by a clock of its own."""
-    with carbon.measure(grid=FRANCE, pue=1.2) as meter:
+    with carbon.Meter(carbon.Conditions(grid=FRANCE, pue=1.2)) as meter:
         took = busy(2.2)
     return meter.footprint, took
 
@@ -49,9 +49,9 @@ from pathlib import Path
 def refuse(*args, **kwargs):
     raise AssertionError("the network was used")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-from fairprint.audit import carbon
+from fairprint.audit import carbon, grid
 early = [name for name in ("codecarbon", "torch", "pandas") if name in sys.modules]
-with carbon.measure(grid=carbon.resolve_grid("FRA")) as meter:
+with carbon.Meter(carbon.Conditions(grid=grid.resolve_grid("FRA"))) as meter:
     sum(range(30_000_000))
 files = sorted(str(path) for path in Path().rglob("*"))
 print(json.dumps({"early": early, "files": files, "footprint": meter.footprint.model_dump(mode="json")}))
@@ -81,15 +81,15 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, subprocess.
 def test_france_emits_56_grams_a_kilowatt_hour_in_2023():
     assert FRANCE.kg_per_kwh == pytest.approx(0.0560, abs=5e-5)
     assert FRANCE.year == 2023
-    assert carbon.resolve_grid(" fra ", now_year=2026) == FRANCE
+    assert grid.resolve_grid(" fra ", now_year=2026) == FRANCE
 
 
 def test_the_range_of_a_factor_widens_with_its_age():
-    fresh = carbon.resolve_grid("FRA", now_year=2023)
+    fresh = grid.resolve_grid("FRA", now_year=2023)
     assert fresh.high_kg_per_kwh == pytest.approx(1.10 * FRANCE.kg_per_kwh)
     assert FRANCE.low_kg_per_kwh == pytest.approx(0.84 * FRANCE.kg_per_kwh)
     assert "our assumption" in FRANCE.method
-    assert carbon.resolve_grid("FRA", now_year=2020).method == fresh.method
+    assert grid.resolve_grid("FRA", now_year=2020).method == fresh.method
 
 
 @pytest.mark.parametrize(
@@ -97,37 +97,37 @@ def test_the_range_of_a_factor_widens_with_its_age():
 )
 def test_an_unknown_country_is_an_error_that_names_the_nearest(text, hint):
     with pytest.raises(UsageError, match="ISO 3166 alpha-3, such as KOR") as caught:
-        carbon.resolve_grid(text)
+        grid.resolve_grid(text)
     assert hint in caught.value.hint
 
 
 def test_a_country_like_none_is_an_error_without_a_guess():
     with pytest.raises(UsageError, match="'XYZ'") as caught:
-        carbon.resolve_grid("XYZ")
+        grid.resolve_grid("XYZ")
     assert caught.value.hint is None
 
 
 def test_a_country_whose_figure_is_zero_has_no_usable_figure():
     with pytest.raises(UsageError, match="no usable figure"):
-        carbon.resolve_grid("CAF")
+        grid.resolve_grid("CAF")
 
 
 def test_an_unknown_place_spans_the_world():
-    world = carbon.resolve_grid(None)
+    world = grid.resolve_grid(None)
     assert world.kg_per_kwh is None
     assert 0 < world.low_kg_per_kwh < 0.03
     assert world.high_kg_per_kwh > 1
     for code in ("PRY", "FRA", "POL", "ZAF"):
-        assert world.low_kg_per_kwh < carbon.resolve_grid(code).kg_per_kwh < world.high_kg_per_kwh
+        assert world.low_kg_per_kwh < grid.resolve_grid(code).kg_per_kwh < world.high_kg_per_kwh
     assert "location unknown" in world.method
 
 
 def test_regions_say_that_their_method_is_another():
-    california = carbon.resolve_grid("usa", region="California")
+    california = grid.resolve_grid("usa", region="California")
     assert california.kg_per_kwh == pytest.approx(394.769 * 0.45359237 / 1000)
     assert "not life-cycle" in california.method
     # 0.2 gas and 0.3 oil in 100.01, at 0.7438 and 0.8167 kg/kWh
-    assert carbon.resolve_grid("CAN", region="quebec").kg_per_kwh == pytest.approx(0.003937, abs=1e-6)
+    assert grid.resolve_grid("CAN", region="quebec").kg_per_kwh == pytest.approx(0.003937, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ def test_regions_say_that_their_method_is_another():
 )
 def test_an_unknown_region_is_an_error(country, region, text):
     with pytest.raises(UsageError, match=text):
-        carbon.resolve_grid(country, region=region)
+        grid.resolve_grid(country, region=region)
 
 
 def test_impossible_input_is_refused_before_anything_starts():
     for wrong in ({"pue": 0.5}, {"pue": float("nan")}, {"interval_s": 0}, {"interval_s": float("inf")}):
         with pytest.raises(UsageError, match="impossible"):
-            carbon.measure(grid=FRANCE, **wrong)
+            carbon.Meter(carbon.Conditions(grid=FRANCE, **wrong))
 
 
 def test_every_setting_of_codecarbon_is_given():
@@ -198,13 +198,13 @@ def test_energy_is_attributed_by_cpu_time(run):
 
 def test_cpu_time_of_children_is_counted():
     spin = "import time; t = time.process_time()\nwhile time.process_time() - t < 0.5: pass"
-    with carbon.measure(grid=FRANCE) as meter:
+    with carbon.Meter(carbon.Conditions(grid=FRANCE)) as meter:
         subprocess.run([sys.executable, "-c", spin], check=True)
     assert meter.footprint.own_cpu_s >= 0.5
 
 
 def test_the_footprint_of_an_unknown_place_has_energy_but_only_a_range_of_emissions(run):
-    footprint = carbon.rebind(run[0], grid=carbon.resolve_grid(None), pue=None)
+    footprint = footprints.rebind(run[0], grid=grid.resolve_grid(None), pue=None)
     assert footprint.energy_kwh == run[0].energy_kwh
     assert footprint.emissions_kg is None
     assert "location unknown" in footprint.reason
@@ -214,18 +214,18 @@ def test_the_footprint_of_an_unknown_place_has_energy_but_only_a_range_of_emissi
 
 def test_the_same_energy_has_other_emissions_elsewhere(run):
     footprint, _ = run
-    poland = carbon.rebind(footprint, grid=carbon.resolve_grid("POL"), pue=None)
+    poland = footprints.rebind(footprint, grid=grid.resolve_grid("POL"), pue=None)
     assert poland.energy_kwh == footprint.energy_kwh
     assert poland.emissions_kg == pytest.approx(footprint.energy_kwh * 0.6619, rel=1e-3)
     assert "not included" in poland.interval_method
-    assert carbon.rebind(poland, grid=FRANCE, pue=1.2) == footprint
+    assert footprints.rebind(poland, grid=FRANCE, pue=1.2) == footprint
     with pytest.raises(UsageError, match="PUE"):
-        carbon.rebind(footprint, grid=FRANCE, pue=0.9)
+        footprints.rebind(footprint, grid=FRANCE, pue=0.9)
 
 
 def test_the_interval_of_one_component_is_the_log_normal_of_its_half_width(run):
     cpu = Component(name="cpu", energy_kwh=2.0, sensor="load model", half_width=0.5, detail="")
-    footprint = carbon.rebind(run[0].model_copy(update={"components": (cpu,)}), grid=FRANCE, pue=None)
+    footprint = footprints.rebind(run[0].model_copy(update={"components": (cpu,)}), grid=FRANCE, pue=None)
     assert footprint.energy_kwh == 2.0
     assert footprint.energy_low_kwh == pytest.approx(2.0 / 1.5, rel=0.02)
     assert footprint.energy_high_kwh == pytest.approx(2.0 * 1.5, rel=0.02)
@@ -233,7 +233,7 @@ def test_the_interval_of_one_component_is_the_log_normal_of_its_half_width(run):
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_a_block_that_raises_still_has_a_footprint(error):
-    meter = carbon.measure(grid=FRANCE)
+    meter = carbon.Meter(carbon.Conditions(grid=FRANCE))
     with pytest.raises(error), meter:
         busy(0.3)
         raise error
@@ -242,12 +242,12 @@ def test_a_block_that_raises_still_has_a_footprint(error):
 
 
 def test_a_footprint_is_not_there_before_the_end():
-    with carbon.measure(grid=FRANCE) as meter, pytest.raises(RuntimeError, match="not ended"):
+    with carbon.Meter(carbon.Conditions(grid=FRANCE)) as meter, pytest.raises(RuntimeError, match="not ended"):
         _ = meter.footprint
 
 
 def test_a_run_too_short_to_measure_has_no_energy_and_a_reason():
-    with carbon.measure(grid=FRANCE) as meter:
+    with carbon.Meter(carbon.Conditions(grid=FRANCE)) as meter:
         pass
     assert meter.footprint.energy_kwh is None
     assert meter.footprint.emissions_kg is None
@@ -257,7 +257,7 @@ def test_a_run_too_short_to_measure_has_no_energy_and_a_reason():
 def test_a_meter_that_cannot_start_lets_the_run_go_on(tmp_path, monkeypatch):
     (tmp_path / ".codecarbon.config").write_text("this is no configuration\n")
     monkeypatch.chdir(tmp_path)
-    with carbon.measure(grid=FRANCE) as meter:
+    with carbon.Meter(carbon.Conditions(grid=FRANCE)) as meter:
         done = busy(0.2)
     footprint = meter.footprint
     assert done
@@ -272,7 +272,7 @@ def test_failed_samples_are_counted_and_what_they_lose_is_shown(monkeypatch):
     def fail(*args: object) -> None:
         raise OSError("no /proc here")
 
-    with carbon.measure(grid=FRANCE, interval_s=0.1) as meter:
+    with carbon.Meter(carbon.Conditions(grid=FRANCE, interval_s=0.1)) as meter:
         with monkeypatch.context() as patch:
             patch.setattr(psutil, "cpu_times", fail)
             busy(0.6)
@@ -286,7 +286,7 @@ def test_sensors_that_fail_at_the_end_leave_no_number(monkeypatch):
     def fail(*args: object) -> None:
         raise OSError("gone")
 
-    with monkeypatch.context() as patch, carbon.measure(grid=FRANCE, interval_s=10) as meter:
+    with monkeypatch.context() as patch, carbon.Meter(carbon.Conditions(grid=FRANCE, interval_s=10)) as meter:
         busy(0.2)
         patch.setattr(psutil, "cpu_times", fail)
     assert meter.footprint.energy_kwh is None
@@ -295,7 +295,7 @@ def test_sensors_that_fail_at_the_end_leave_no_number(monkeypatch):
 
 def test_a_gpu_that_is_not_metered_leaves_no_total(monkeypatch):
     cuda = types.SimpleNamespace(is_available=lambda: True, device_count=lambda: 99)
-    with carbon.measure(grid=FRANCE) as meter:
+    with carbon.Meter(carbon.Conditions(grid=FRANCE)) as meter:
         busy(0.2)
         monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda))
     assert meter.footprint.energy_kwh is None
@@ -306,7 +306,7 @@ def test_a_gpu_that_is_not_metered_leaves_no_total(monkeypatch):
 def test_no_thread_and_no_filter_outlives_a_meter():
     before, level = set(threading.enumerate()), logging.getLogger("codecarbon").level
     for _ in range(4):
-        with carbon.measure(grid=FRANCE, interval_s=0.003):
+        with carbon.Meter(carbon.Conditions(grid=FRANCE, interval_s=0.003)):
             busy(0.12)
     time.sleep(0.1)
     assert set(threading.enumerate()) <= before
@@ -358,7 +358,7 @@ def test_sensors_are_listed_without_a_run():
 def test_a_resumed_run_adds_up_and_lists_the_part_that_was_killed(run):
     footprint, _ = run
     dead = Segment(started_at="2020-01-01T00:00:00+00:00", duration_s=None, metered=False, note="killed")
-    whole = carbon.combine([footprint, footprint], [dead], grid=FRANCE, pue=1.2)
+    whole = footprints.combine([footprint, footprint], [dead], grid=FRANCE, pue=1.2)
     assert whole.energy_kwh == pytest.approx(2 * footprint.energy_kwh)
     assert whole.duration_s == pytest.approx(2 * footprint.duration_s)
     assert whole.own_cpu_s == pytest.approx(2 * footprint.own_cpu_s)
@@ -368,13 +368,13 @@ def test_a_resumed_run_adds_up_and_lists_the_part_that_was_killed(run):
     assert len(whole.components) == len(footprint.components)
     assert whole.segments[0] == dead and len(whole.segments) == 3
     assert "one segment was killed and not metered: the total is a lower bound" in whole.warnings
-    assert carbon.combine([footprint], grid=FRANCE, pue=1.2) == footprint
+    assert footprints.combine([footprint], grid=FRANCE, pue=1.2) == footprint
 
 
 def test_a_part_whose_meter_failed_adds_no_energy(run):
     footprint, _ = run
     failed = footprint.model_copy(update={"energy_kwh": None, "reason": "broken"})
-    whole = carbon.combine([footprint, failed], grid=FRANCE, pue=1.2)
+    whole = footprints.combine([footprint, failed], grid=FRANCE, pue=1.2)
     assert whole.energy_kwh == pytest.approx(footprint.energy_kwh)
     assert whole.mean_power_w == pytest.approx(footprint.mean_power_w)
     assert "one segment was not metered: the total is a lower bound" in whole.warnings
@@ -382,7 +382,7 @@ def test_a_part_whose_meter_failed_adds_no_energy(run):
 
 def test_a_run_of_killed_parts_only_has_no_energy():
     dead = Segment(started_at="2020-01-01T00:00:00+00:00", duration_s=None, metered=False, note="killed")
-    whole = carbon.combine([], [dead, dead], grid=FRANCE)
+    whole = footprints.combine([], [dead, dead], grid=FRANCE)
     assert whole.energy_kwh is None
     assert whole.reason == "no part of the run was metered"
     assert "2 segments were killed and not metered: the total is a lower bound" in whole.warnings

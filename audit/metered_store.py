@@ -1,0 +1,158 @@
+"""Metered runs in the store, beside the audits.
+
+RUN/journal.jsonl   samples and marks of the process that meters
+RUN/marks/*.jsonl   marks of other processes that joined it
+RUN/lock            held while it goes on
+RUN/run.json        the record; written last, so that a run without it was cut off, or still goes on
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fairprint.audit.journal import JOURNAL, read_events, read_journal
+from fairprint.audit.metered import MeteredRecord
+from fairprint.audit.records import to_json
+from fairprint.audit.settling import record_of
+from fairprint.audit.store import new_run_id, read_stored, write_new
+from fairprint.probes.errors import StoreError, UsageError, nearest
+
+_NO_RECORD = "its journal is kept: make room and run fairprint runs recover"
+
+
+class MeteredFolder:
+    """One metered run in the store.
+
+    Attributes:
+        path: its folder; the last part is the run id.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def run_id(self) -> str:
+        """Id of the run."""
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        """Where its journal is."""
+        return self.path / JOURNAL
+
+    @property
+    def finished(self) -> bool:
+        """Whether the record has been written."""
+        return (self.path / "run.json").is_file()
+
+    def lock(self) -> int:
+        """Hold the run while this process lives; return the open file."""
+        file = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return file
+
+    def alive(self) -> bool:
+        """Whether a process meters it now."""
+        with contextlib.suppress(OSError), (self.path / "lock").open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def new_marks(self) -> Path:
+        """Return where this process, which is not the one that meters, may write its marks."""
+        folder = self.path / "marks"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{os.getpid()}-{os.urandom(3).hex()}.jsonl"
+
+    def settle(self, content: bytes | None = None, notes: Sequence[str] = ()) -> MeteredRecord:
+        """Return the record that the journal gives.
+
+        Args:
+            content: of the journal, where a part of it is not on the disk; None to read the file.
+            notes: what to say beside.
+
+        Raises:
+            StoreError: there is no readable journal.
+        """
+        if content is None:
+            try:
+                content = self.journal.read_bytes()
+            except OSError as error:
+                raise StoreError(f"{self.run_id}/{JOURNAL} cannot be read: {error.strerror}") from None
+        others: list[dict[str, Any]] = []
+        for file in sorted(self.path.glob("marks/*.jsonl")):
+            with contextlib.suppress(OSError):
+                others += read_events(file.read_bytes())[0]
+        return record_of(read_journal(content, self.run_id), others, notes)
+
+    def write_record(self, record: MeteredRecord) -> None:
+        """Write the record, once."""
+        write_new(self.path / "run.json", to_json(record).encode(), hint=_NO_RECORD)
+
+    def record(self) -> MeteredRecord:
+        """Return the record of a finished run."""
+        return read_stored(self.path / "run.json", MeteredRecord)
+
+    def recover(self) -> MeteredRecord:
+        """Write and return the record of a run whose process ended without one.
+
+        Raises:
+            UsageError: it has a record, or still goes on.
+            StoreError: its journal cannot be read, or the record cannot be written.
+        """
+        if self.finished:
+            raise UsageError(f"{self.run_id} has its record already")
+        if self.alive():
+            raise UsageError(f"{self.run_id} still goes on", hint="wait for its end, or end its process")
+        record = self.settle()
+        self.write_record(record)
+        return record
+
+
+def begin_metered(store: Path, name: str, started: datetime) -> MeteredFolder:
+    """Make the folder of a new metered run.
+
+    Raises:
+        UsageError: the store is no folder.
+        StoreError: it cannot be written.
+    """
+    if store.exists() and not store.is_dir():
+        raise UsageError(f"the store {store} is not a folder", hint="--store takes a folder; it is made if missing")
+    folder = MeteredFolder(store / new_run_id(name, started))
+    try:
+        folder.path.mkdir(parents=True)
+    except OSError as error:
+        raise StoreError(f"the store {store} cannot be written: {error.strerror}") from None
+    return folder
+
+
+def metered_runs(store: Path) -> list[MeteredFolder]:
+    """Return all metered runs, finished or not, oldest first."""
+    return [MeteredFolder(path.parent) for path in sorted(store.glob(f"*/{JOURNAL}"))]
+
+
+def find_metered(store: Path, run_id: str) -> MeteredFolder:
+    """Return a metered run by its id, or by the beginning or end of it where that is unique; ``latest`` is the newest.
+
+    Raises:
+        UsageError: there is no such run, or several.
+    """
+    runs = metered_runs(store)
+    if run_id == "latest" and runs:
+        return runs[-1]
+    exact = [run for run in runs if run.run_id == run_id]
+    found = exact or [run for run in runs if run.run_id.startswith(run_id) or run.run_id.endswith(run_id)]
+    if len(found) == 1 and run_id:
+        return found[0]
+    if not found or not run_id:
+        hint = "fairprint runs list shows them" if runs else "no metered run is stored here"
+        raise UsageError(
+            f"no metered run '{run_id}' in {store}.{nearest(run_id, [run.run_id for run in runs])}", hint=hint
+        )
+    raise UsageError(f"'{run_id}' could be {', '.join(run.run_id for run in found)}")
