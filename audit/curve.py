@@ -53,7 +53,7 @@ class Curve:
         """Return the lowest mean power (W) of each component between two samples at least ``shortest_s`` apart.
 
         >>> lowest = Curve([0, 1, 2], [(0, 0, 0), (1 / 3.6e6, 0, 0), (4 / 3.6e6, 0, 0)]).lowest_w(0.5)
-    >>> round(lowest["cpu"], 9)
+        >>> round(lowest["cpu"], 9)
         1.0
         """
         found: dict[str, float] = {}
