@@ -23,6 +23,7 @@ from fairprint.audit.settling import ROOT
 from fairprint.probes.errors import StoreError, UsageError
 
 DEFAULT_STORE = Path("fairprint-runs")
+_TELL_EVERY_S = 1.0
 _LOCAL_RANKS = ("LOCAL_RANK", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK")
 
 
@@ -48,6 +49,8 @@ class _Joined:
         self._begin_clock_s = read_journal(folder.journal.read_bytes(), folder.run_id).opening.clock.begin_s
         self._journal = Journal(folder.new_marks())
         self._numbers = 0
+        self._work: dict[str, dict[str, Any]] = {}
+        self._told_at = time.monotonic()
 
     def begin(self, name: str, phase: str, parent: str) -> str:
         self._numbers += 1
@@ -56,10 +59,19 @@ class _Joined:
         return span
 
     def end(self, span: str, status: str, note: str) -> None:
+        self._tell_work()
         self._write("end", span=span, status=status, note=note)
 
     def count(self, span: str, work: dict[str, Any]) -> None:
-        self._journal.write("work", span=span, work=work)
+        self._work[span] = work
+        if time.monotonic() - self._told_at >= _TELL_EVERY_S:
+            self._tell_work()
+
+    def _tell_work(self) -> None:
+        self._told_at = time.monotonic()
+        for span, work in self._work.items():
+            self._journal.write("work", span=span, work=work)
+        self._work.clear()
 
     def _write(self, event: str, **told: Any) -> None:
         cpu = cpu_seconds()
@@ -100,11 +112,7 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 class Span:
-    """A metered stretch of work: a context manager, or ``start`` and ``stop`` where stretches overlap.
-
-    Attributes:
-        work: what was counted in it and in the spans inside of it.
-    """
+    """A metered stretch of work: a context manager, or ``start`` and ``stop`` where stretches overlap."""
 
     def __init__(
         self,
@@ -120,7 +128,7 @@ class Span:
         self._span = ROOT
         self._root = run is not None
         self._open = False
-        self.work = WorkDone()
+        self._counted: dict[str, Any] = {}
 
     def start(self) -> Self:
         """Begin.
@@ -186,12 +194,16 @@ class Span:
         added = {"tokens": tokens, "samples": samples, "steps": steps, "epochs": epochs, "flops": flops}
         span: Span | None = self
         while span is not None:
-            before = span.work
-            span.work = before.model_copy(
-                update={key: (getattr(before, key) or 0) + value for key, value in added.items() if value}
-            )
-            span._here.count(span._span, span.work.model_dump(mode="json"))
+            for key, value in added.items():
+                if value:
+                    span._counted[key] = span._counted.get(key, 0) + value
+            span._here.count(span._span, span._counted)
             span = span._parent
+
+    @property
+    def work(self) -> WorkDone:
+        """What was counted in it and in the spans inside of it."""
+        return WorkDone.model_validate(self._counted)
 
     @property
     def run_id(self) -> str | None:

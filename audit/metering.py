@@ -76,8 +76,7 @@ class Run:
         self._outcome: Outcome = "kept"
         self._cpu_at = -CPU_EVERY_S
         self._numbers = 0
-        self._work: dict[str, dict[str, Any]] = {}
-        self._untold: set[str] = set()
+        self._untold: dict[str, Mapping[str, Any]] = {}
         self._handlers: dict[int, Any] = {}
         self._pid = os.getpid()
         started = datetime.now(UTC)
@@ -145,10 +144,11 @@ class Run:
         self._mark("end", span=span, status=status, note=note)
 
     def count(self, span: str, work: Mapping[str, Any]) -> None:
-        """Take down the work that a span has done so far; it is written with the next sample."""
-        with self._guard:
-            self._work[span] = dict(work)
-            self._untold.add(span)
+        """Take down the work that a span has done so far; as it is at the next sample it is written.
+
+        Called at every step of a training, so that it does as little as can be.
+        """
+        self._untold[span] = work
 
     def check(self, text: str) -> None:
         """Take down what a reader must know of the numbers."""
@@ -216,11 +216,10 @@ class Run:
         self._check_budget()
 
     def _tell_work(self) -> None:
-        with self._guard:
-            untold = {span: dict(self._work[span]) for span in self._untold}
-            self._untold.clear()
-        for span, work in untold.items():
-            self._journal.write("work", span=span, work=work)
+        while self._untold:
+            with contextlib.suppress(KeyError):  # the sampling thread and a mark may both tell
+                span, work = self._untold.popitem()
+                self._journal.write("work", span=span, work=dict(work))
 
     def _look_around(self) -> None:
         for other in self._neighbours.look():
