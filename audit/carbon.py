@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Self
 
-from fairprint.audit.carbon_sensors import Reading, Session, cpu_seconds, torch_gpus, why
+from fairprint.audit.carbon_sensors import Reading, Session, torch_gpus, why
+from fairprint.audit.cpu_time import cpu_seconds
 from fairprint.audit.footprints import check_pue, check_wue, mean_power_w, totals_of
 from fairprint.audit.records import Component, Footprint, GridFactor, Segment
 from fairprint.probes.errors import FairprintError, UsageError

@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
-
 from fairprint.audit.records import Component, SensorClass
 
 HALF_WIDTHS: dict[SensorClass, float] = {"counter": 0.05, "sampled power": 0.1, "load model": 0.5, "constant": 0.6}
@@ -374,23 +372,3 @@ def torch_gpus() -> int:
         return int(torch.cuda.device_count()) if torch is not None and torch.cuda.is_available() else 0
     except Exception:  # torch is imported by half, or the driver does not answer
         return 0
-
-
-def cpu_seconds() -> tuple[float, float] | None:
-    """Return CPU-seconds so far: of this process with its children, and of the whole machine.
-
-    Children that have ended are counted when they were waited for; of those that still run, what they used so far.
-    None where the system does not tell.
-    """
-    times = os.times()
-    own = times.user + times.system + times.children_user + times.children_system
-    try:
-        for child in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                own += sum(child.cpu_times()[:4])  # user, system, and the same of its own children
-        machine = psutil.cpu_times()
-    except (psutil.Error, OSError):
-        return None
-    # guest is part of user; steal is time that other machines had
-    idle = ("idle", "iowait", "steal", "guest", "guest_nice")
-    return own, sum(machine) - sum(getattr(machine, name, 0.0) for name in idle)

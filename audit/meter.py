@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 
 from fairprint.audit.budget import Budget
 from fairprint.audit.carbon import Conditions
-from fairprint.audit.carbon_sensors import cpu_seconds
+from fairprint.audit.cpu_time import cpu_seconds
 from fairprint.audit.grid import resolve_grid
 from fairprint.audit.journal import Journal, read_journal
 from fairprint.audit.metered import Fate, MeteredRecord, Phase, WorkDone
@@ -191,12 +191,12 @@ class Span:
         flops: float = 0.0,
     ) -> None:
         """Count work done, here and in all spans around; what is never counted stays None."""
-        added = {"tokens": tokens, "samples": samples, "steps": steps, "epochs": epochs, "flops": flops}
+        told = (("tokens", tokens), ("samples", samples), ("steps", steps), ("epochs", epochs), ("flops", flops))
+        added = [pair for pair in told if pair[1]]
         span: Span | None = self
         while span is not None:
-            for key, value in added.items():
-                if value:
-                    span._counted[key] = span._counted.get(key, 0) + value
+            for key, value in added:
+                span._counted[key] = span._counted.get(key, 0) + value
             span._here.count(span._span, span._counted)
             span = span._parent
 

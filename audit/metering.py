@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from fairprint.audit.budget import Budget, Outcome
 from fairprint.audit.carbon import Conditions, remarks_of
-from fairprint.audit.carbon_sensors import Reading, Session, cpu_seconds, torch_gpus, why
+from fairprint.audit.carbon_sensors import Reading, Session, torch_gpus, why
+from fairprint.audit.cpu_time import cpu_seconds
 from fairprint.audit.journal import Journal
 from fairprint.audit.metered import Clock, MeteredRecord, Opening
 from fairprint.audit.metered_store import MeteredFolder, begin_metered

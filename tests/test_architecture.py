@@ -97,6 +97,7 @@ ROWS = {
     "audit.store": 5.0,
     "audit.carbon_sensors": 5.0,
     "audit.places": 5.03,
+    "audit.cpu_time": 4.9,
     "audit.grid": 5.06,
     "audit.footprints": 5.05,
     "audit.carbon": 5.1,
