@@ -81,6 +81,7 @@ def _tracker_class() -> type[Any]:
         def __init__(self, **settings: Any) -> None:
             self._guard = threading.RLock()
             self.closed = False
+            self.interval_s: float = settings["measure_power_secs"]
             self.covered_s = 0.0
             self.failed_samples = 0
             self.last_error: Exception | None = None
@@ -113,7 +114,7 @@ def _tracker_class() -> type[Any]:
 
         # CodeCarbon looks at the power each second beside its samples; where they come as often, that is only a cost
         def _monitor_power(self) -> None:
-            if self.closed or self._measure_power_secs <= 1:
+            if self.closed or self.interval_s <= 1:
                 return
             try:
                 super()._monitor_power()

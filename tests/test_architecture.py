@@ -242,7 +242,7 @@ AT_MODULE_LEVEL = {
         "audit.utility_metrics",
     },
     "pandas": set(),
-    "psutil": {"audit.carbon_sensors"},
+    "psutil": {"audit.cpu_time"},
     "pyarrow": set(),
     "pytest": {"reports.pytest_plugin"},
     "pycountry": set(),
