@@ -167,8 +167,10 @@ class Span:
             _run = None
         else:
             self._here.end(self._span, status, note)
-        if _current.get() is self:
-            _current.set(self._parent)
+        inner = _current.get()
+        while inner is not None and not inner._open:  # spans that overlap end in any order
+            inner = inner._parent
+        _current.set(inner)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -199,6 +201,8 @@ class Span:
                 span._counted[key] = span._counted.get(key, 0) + value
             span._here.count(span._span, span._counted)
             span = span._parent
+            while span is not None and not span._open:
+                span = span._parent
 
     @property
     def work(self) -> WorkDone:

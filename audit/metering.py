@@ -92,7 +92,7 @@ class Run:
         try:
             self._session = Session(interval_s=self._conditions.interval_s, on_sample=self._sampled)
             cpu = cpu_seconds()
-            self._first = self._session.read()
+            self._first = self._session.last()  # the sample with which CodeCarbon starts: nothing is spent yet
         except Exception as error:
             failure = f"metering did not start{why(error)}"
             log.warning("%s; the run goes on", failure)
