@@ -20,7 +20,7 @@ from fairprint.audit.metered import Fate, MeteredRecord, Phase, WorkDone
 from fairprint.audit.metered_store import MeteredFolder
 from fairprint.audit.metering import METER, About, Kind, Run
 from fairprint.audit.settling import ROOT
-from fairprint.probes.errors import StoreError, UsageError
+from fairprint.probes.errors import StoreError
 
 DEFAULT_STORE = Path("fairprint-runs")
 _TELL_EVERY_S = 1.0
@@ -46,6 +46,7 @@ class _Joined:
 
     def __init__(self, folder: MeteredFolder) -> None:
         self.folder: MeteredFolder | None = folder
+        self.path = folder.path
         self._begin_clock_s = read_journal(folder.journal.read_bytes(), folder.run_id).opening.clock.begin_s
         self._journal = Journal(folder.new_marks())
         self._numbers = 0
@@ -97,15 +98,16 @@ class _Elsewhere:
 
 
 _run: Run | None = None
+_joined: _Joined | None = None
 _current: ContextVar["Span | None"] = ContextVar("fairprint_span", default=None)
 
 
 def _after_fork() -> None:
-    global _run
+    global _run, _joined
     if _run is not None:
         _run.forget()
-        _run = None
-        _current.set(None)
+    _run = _joined = None
+    _current.set(None)
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -306,7 +308,7 @@ def measure(
     if _run is not None:
         return Span(name, phase, host=_run)
     if (outer := _outer()) is not None:
-        return Span(name, phase, host=_Joined(outer))
+        return Span(name, phase, host=outer)
     if any(os.environ.get(rank, "0") != "0" for rank in _LOCAL_RANKS):
         return Span(name, phase, host=_Elsewhere())
     grid = resolve_grid(country_iso_code, region=region, cloud_region=cloud_region, kg_per_kwh=kg_per_kwh)
@@ -317,14 +319,18 @@ def measure(
     return Span(name, phase, run=(store, about, conditions))
 
 
-def _outer() -> MeteredFolder | None:
+def _outer() -> _Joined | None:
     """Return the run of the program that started this one, where it still goes on."""
+    global _joined
     told = os.environ.get(METER)
     if not told:
         return None
     folder = MeteredFolder(Path(told))
-    try:
-        readable = folder.alive() and read_journal(folder.journal.read_bytes(), folder.run_id) is not None
-    except (OSError, StoreError, UsageError):
+    if not folder.alive():
         return None
-    return folder if readable else None
+    if _joined is None or _joined.path != folder.path:
+        try:
+            _joined = _Joined(folder)
+        except (OSError, StoreError):
+            return None
+    return _joined

@@ -70,6 +70,7 @@ class Run:
         self.exhausted = threading.Event()
         self._about, self._conditions = about, conditions
         self._done = False
+        self._opened = False
         self._guard = threading.RLock()
         self._session: Session | None = None
         self._first: Reading | None = None
@@ -118,6 +119,7 @@ class Run:
             failure=failure,
         )
         self._journal.write("open", **opening.model_dump(mode="json"))
+        self._opened = True
         if self._first is not None:
             self._write_sample(self._first)
         self._look_around()
@@ -189,7 +191,7 @@ class Run:
 
     def _sampled(self) -> None:
         """What the sampling thread does after each sample."""
-        if self._done or self._session is None or self._first is None or os.getpid() != self._pid:
+        if not self._opened or self._done or self._session is None or os.getpid() != self._pid:
             return
         try:
             self._tell_work()
