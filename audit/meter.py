@@ -9,7 +9,7 @@ import time
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypedDict
 
 from fairprint.audit.budget import Budget
 from fairprint.audit.carbon import Conditions
@@ -25,6 +25,22 @@ from fairprint.probes.errors import StoreError
 DEFAULT_STORE = Path("fairprint-runs")
 _TELL_EVERY_S = 1.0
 _LOCAL_RANKS = ("LOCAL_RANK", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK")
+
+
+class Options(TypedDict, total=False):
+    """Options of `measure` that a run as a whole has; told there."""
+
+    store: Path
+    country_iso_code: str | None
+    region: str | None
+    cloud_region: str | None
+    kg_per_kwh: float | None
+    pue: float | None
+    wue: float | None
+    interval_s: float
+    parent: str | None
+    lineage: tuple[str, ...]
+    budget: Budget | None
 
 
 class _Host(Protocol):
@@ -146,7 +162,7 @@ class Span:
         if self._asked is not None:
             self._host = _run = Run(*self._asked)
         else:
-            self._parent = _current.get()
+            self._parent = current()
             outer = self._parent._span if self._parent is not None else ROOT
             self._span = self._here.begin(self._name, self._phase, outer)
         _current.set(self)
@@ -169,7 +185,7 @@ class Span:
             _run = None
         else:
             self._here.end(self._span, status, note)
-        inner = _current.get()
+        inner = current()
         while inner is not None and not inner._open:  # spans that overlap end in any order
             inner = inner._parent
         _current.set(inner)
@@ -252,7 +268,10 @@ def fate(error: BaseException | None) -> tuple[Fate, str]:
 
 def current() -> Span | None:
     """Return the innermost open span of this thread, or None."""
-    return _current.get()
+    span = _current.get()
+    if span is not None and isinstance(span._host, Run) and span._host is not _run:
+        return None  # its run ended before it did
+    return span
 
 
 def active() -> Run | None:

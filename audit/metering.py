@@ -235,7 +235,7 @@ class Run:
         limit_kwh = budget.limit_kwh(self._conditions.grid, self._conditions.pue)
         share = self._spent_kwh / limit_kwh
         outcome: Outcome = "exceeded" if share >= 1 else "warned" if share >= budget.warn_share else "kept"
-        if outcome == self._outcome or self._outcome == "exceeded":
+        if outcome == self._outcome or self._outcome in ("exceeded", "stopped"):
             return
         self._outcome = outcome
         told = f"{100 * share:.0f} % of the budget is spent: {self._spent_kwh:.3g} of {limit_kwh:.3g} kWh"
