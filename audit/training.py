@@ -76,14 +76,14 @@ class MeterCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
             control.should_save = control.should_training_stop = True
         return control
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **told: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
         """Show the energy so far, and what it will be, beside the loss."""
         run = active()
         if run is None or logs is None:
             return
         logs["energy_kwh"] = spent_kwh = run.so_far_kwh() - self._before_kwh
         for key in ("value", "low", "high"):
-            told = None if self.forecast is None else getattr(self.forecast, key)
+            told: float | None = None if self.forecast is None else getattr(self.forecast, key)
             if told is not None:  # the forecast was made at the last step with a sample; the end never is before now
                 logs["energy_forecast" + ("" if key == "value" else f"_{key}") + "_kwh"] = max(told, spent_kwh)
 
