@@ -7,14 +7,17 @@ from pathlib import Path
 import psutil
 
 
-def cpu_seconds() -> tuple[float, float] | None:
+def cpu_seconds(*, itself: bool = True) -> tuple[float, float] | None:
     """Return CPU-seconds so far: of this process with its children, and of the whole machine.
 
     Children that have ended are counted when they were waited for; of those that still run, what they used so far.
     None where the system does not tell.
+
+    Args:
+        itself: False to leave this very process out, where it only waits for the one that works.
     """
     times = os.times()
-    own = times.user + times.system + times.children_user + times.children_system
+    own = times.children_user + times.children_system + (times.user + times.system if itself else 0.0)
     try:
         own += _of_descendants(os.getpid())
         machine = psutil.cpu_times()

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from fairprint.audit.journal import JOURNAL, read_events, read_journal
-from fairprint.audit.metered import MeteredRecord
+from fairprint.audit.metered import MeteredRecord, Opening
 from fairprint.audit.records import to_json
 from fairprint.audit.settling import record_of
-from fairprint.audit.store import new_run_id, read_stored, write_new
-from fairprint.probes.errors import StoreError, UsageError, nearest
+from fairprint.audit.store import RunFolder, Store, chosen, new_run_id, read_stored, write_new
+from fairprint.probes.errors import StoreError, UsageError
 
 _NO_RECORD = "its journal is kept: make room and run fairprint runs recover"
 
@@ -95,6 +95,22 @@ class MeteredFolder:
         """Write the record, once."""
         write_new(self.path / "run.json", to_json(record).encode(), hint=_NO_RECORD)
 
+    def opening(self) -> Opening | None:
+        """Return what was known when it began; None where it ended before anything was metered."""
+        with contextlib.suppress(OSError, StoreError), self.journal.open("rb") as file:
+            return read_journal(file.readline(), self.run_id).opening
+        return None
+
+    def check_finished(self) -> None:
+        """Refuse a run that is not finished.
+
+        Raises:
+            UsageError: its record has not been written.
+        """
+        if not self.finished:
+            hint = "wait for its end" if self.alive() else f"fairprint runs recover {self.run_id} writes its record"
+            raise UsageError(f"{self.run_id} is not finished", hint=hint)
+
     def record(self) -> MeteredRecord:
         """Return the record of a finished run."""
         return read_stored(self.path / "run.json", MeteredRecord)
@@ -143,16 +159,22 @@ def find_metered(store: Path, run_id: str) -> MeteredFolder:
     Raises:
         UsageError: there is no such run, or several.
     """
-    runs = metered_runs(store)
-    if run_id == "latest" and runs:
-        return runs[-1]
-    exact = [run for run in runs if run.run_id == run_id]
-    found = exact or [run for run in runs if run.run_id.startswith(run_id) or run.run_id.endswith(run_id)]
-    if len(found) == 1 and run_id:
-        return found[0]
-    if not found or not run_id:
-        hint = "fairprint runs list shows them" if runs else "no metered run is stored here"
-        raise UsageError(
-            f"no metered run '{run_id}' in {store}.{nearest(run_id, [run.run_id for run in runs])}", hint=hint
-        )
-    raise UsageError(f"'{run_id}' could be {', '.join(run.run_id for run in found)}")
+    return chosen(metered_runs(store), run_id, store, "metered run")
+
+
+def stored_runs(store: Path) -> list[RunFolder | MeteredFolder]:
+    """Return all audits and metered runs, finished or not, oldest first.
+
+    Raises:
+        UsageError: the store is no folder.
+    """
+    return sorted([*Store(store).runs(), *metered_runs(store)], key=lambda run: run.run_id)
+
+
+def find_stored(store: Path, run_id: str) -> RunFolder | MeteredFolder:
+    """Return an audit or a metered run, as `find_metered` does.
+
+    Raises:
+        UsageError: there is no such run, or several.
+    """
+    return chosen(stored_runs(store), run_id, store)

@@ -42,13 +42,22 @@ Kind = Literal["training", "trial", "metered command"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What a run is: kind, name, the run it is a part of, the runs that it began from, and what it may use."""
+    """What a run is: kind, name, the run it is a part of, the runs that it began from, and what it may use.
+
+    Of a metered command, this process only waits for the one that works: it leaves the signals to whoever passes them
+    on, and its own CPU-seconds are none of the run's.
+    """
 
     kind: Kind
     name: str
     parent: str | None = None
     lineage: tuple[str, ...] = ()
     budget: Budget | None = None
+
+    @property
+    def aside(self) -> bool:
+        """Whether another process does the work."""
+        return self.kind == "metered command"
 
 
 class Run:
@@ -92,7 +101,7 @@ class Run:
         failure, cpu = None, None
         try:
             self._session = Session(interval_s=self._conditions.interval_s, on_sample=self._sampled)
-            cpu = cpu_seconds()
+            cpu = cpu_seconds(itself=not self._about.aside)
             self._first = self._session.last()  # the sample with which CodeCarbon starts: nothing is spent yet
         except Exception as error:
             failure = f"metering did not start{why(error)}"
@@ -128,7 +137,7 @@ class Run:
         self._journal.sync()
         os.environ[METER] = str(self.folder.path.resolve())
         atexit.register(self._at_exit)
-        if threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is threading.main_thread() and not about.aside:
             for number in _ENDING:
                 self._handlers[number] = signal.signal(number, self._on_signal)
 
@@ -184,7 +193,7 @@ class Run:
 
     def _cpu(self) -> dict[str, float]:
         self._cpu_at = time.perf_counter()
-        cpu = cpu_seconds()
+        cpu = cpu_seconds(itself=not self._about.aside)
         return {} if cpu is None else {"own_cpu_s": cpu[0], "machine_cpu_s": cpu[1]}
 
     # samples

@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -38,6 +38,7 @@ from fairprint.probes.scores import Score
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
+S = TypeVar("S", bound="Stored")
 _GO_ON = "what was finished is kept: make room and repeat the command with --resume"
 
 
@@ -267,19 +268,7 @@ class Store:
         Raises:
             UsageError: there is no such run, or several.
         """
-        runs = self.runs()
-        if run_id == "latest" and runs:
-            return runs[-1]
-        exact = [run for run in runs if run.run_id == run_id]
-        found = exact or [run for run in runs if run.run_id.startswith(run_id) or run.run_id.endswith(run_id)]
-        if len(found) == 1 and run_id:
-            return found[0]
-        if not found or not run_id:
-            hint = "fairprint runs list shows them" if runs else "no run is stored here"
-            raise UsageError(
-                f"no run '{run_id}' in {self.path}.{nearest(run_id, [run.run_id for run in runs])}", hint=hint
-            )
-        raise UsageError(f"'{run_id}' could be {', '.join(run.run_id for run in found)}")
+        return chosen(self.runs(), run_id, self.path)
 
     def unfinished(self, model_name: str) -> RunFolder:
         """Return the newest unfinished run of a model.
@@ -293,6 +282,34 @@ class Store:
                 f"no unfinished run of {model_name} in {self.path}", hint="leave out --resume to begin one"
             )
         return found[-1]
+
+
+class Stored(Protocol):
+    """A run in a store, of whatever kind."""
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+        ...
+
+
+def chosen(runs: Sequence[S], run_id: str, store: Path, kind: str = "run") -> S:
+    """Return a run by its id, or by the beginning or end of it where that is unique; ``latest`` is the last one.
+
+    Raises:
+        UsageError: there is no such run, or several.
+    """
+    if run_id == "latest" and runs:
+        return runs[-1]
+    exact = [run for run in runs if run.run_id == run_id]
+    found = exact or [run for run in runs if run.run_id.startswith(run_id) or run.run_id.endswith(run_id)]
+    if len(found) == 1 and run_id:
+        return found[0]
+    if not found or not run_id:
+        hint = "fairprint runs list shows them" if runs else f"no {kind} is stored here"
+        near = nearest(run_id, [run.run_id for run in runs])
+        raise UsageError(f"no {kind} '{run_id}' in {store}.{near}", hint=hint)
+    raise UsageError(f"'{run_id}' could be {', '.join(run.run_id for run in found)}")
 
 
 def new_run_id(name: str, started: datetime) -> str:

@@ -4,6 +4,7 @@ FairprintError           3  something went wrong while a run was under way
 ├── UsageError           2  what was asked for cannot be done as asked; nothing was written
 │   ├── ProbeFileError   2  a probe file says something that cannot be used
 │   ├── SettingsError    2  the settings of a project say something that cannot be used
+│   ├── CommandError   127  a command to be metered is not found; 126 where it cannot be executed
 │   └── ResumeError      2  a run cannot go on because something has changed since it began
 ├── ModelError           3  a model cannot be loaded, or has no head for the job
 ├── RefusalError         3  a backend was asked for something that it cannot answer
@@ -61,6 +62,14 @@ class SettingsError(UsageError):
         super().__init__(f"{file}:{line}: {message}" if line else f"{file}: {message}", hint=hint)
         self.file = file
         self.line = line
+
+
+class CommandError(UsageError):
+    """A command to be metered is not found (exit code 127), or cannot be executed (126), as a shell says it."""
+
+    def __init__(self, message: str, *, exit_code: int = 127, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
 
 
 class ResumeError(UsageError):

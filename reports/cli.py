@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from fairprint.probes.errors import FairprintError
-from fairprint.reports import cli_audit, cli_check, cli_compare, cli_plan, cli_probes, cli_runs
+from fairprint.reports import cli_audit, cli_check, cli_compare, cli_meter, cli_plan, cli_probes, cli_runs
 from fairprint.reports import options as o
 
 EXIT_CODES = (
@@ -36,6 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command(epilog="Example: fairprint audit gpt2 --country-iso-code KOR --report report.html")(cli_audit.audit)
+app.command(epilog=cli_meter.EPILOG, context_settings=cli_meter.CONTEXT)(cli_meter.meter)
 app.command()(cli_runs.report)
 app.command(epilog=cli_compare.EPILOG)(cli_compare.compare)
 app.command(epilog=cli_plan.EPILOG)(cli_plan.plan)

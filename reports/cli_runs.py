@@ -6,48 +6,108 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fairprint.probes.errors import UsageError
+from fairprint.probes.errors import UsageError, nearest
 from fairprint.reports import options as o
 
 if TYPE_CHECKING:
+    from fairprint.audit.metered_store import MeteredFolder
     from fairprint.audit.store import RunFolder
 
-app = typer.Typer(help="List, show and export stored runs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, export, recover and recompute stored runs.", no_args_is_help=True)
 
 
 @app.command("list")
 def runs_list(store: o.Store = o.DEFAULT_STORE, as_json: o.Json = False) -> None:
-    """List the stored runs, oldest first."""
-    from fairprint.audit.store import Store
+    """List the stored audits and metered runs, oldest first."""
+    from fairprint.reports.metered_runs import listed
     from fairprint.reports.terminal import print_rows
 
-    rows = []
-    for run in Store(store).runs():
-        plan = run.plan()
-        rows.append(
-            {
-                "run": run.run_id,
-                "status": run.record().status if run.finished else "unfinished",
-                "model": plan.model.name,
-                "dtype": plan.model.dtype,
-                "probe sets": ", ".join(plan.probe_hashes),
-            }
-        )
-    print_rows(rows, title=f"runs in {store}", as_json=as_json)
+    rows = listed(store)
+    shown = ("run", "kind", "status", "name", "dtype", "probe sets")
+    print_rows(
+        rows if as_json else [{key: row.get(key, "") for key in shown} for row in rows],
+        title=f"runs in {store}",
+        as_json=as_json,
+    )
 
 
 @app.command("show")
 def runs_show(run: o.Run, store: o.Store = o.DEFAULT_STORE, as_json: o.Json = False) -> None:
-    """Show a stored run as the closing table of its audit, or as JSON."""
-    record = finished(run, store).record()
+    """Show a stored audit as its closing table, or what a metered run cost with its spans, or either as JSON."""
+    from fairprint.audit.metered_store import find_stored
+
+    folder = find_stored(store, run)
+    folder.check_finished()
+    record = folder.record()
     if as_json:
         from fairprint.audit.records import to_json
 
         typer.echo(to_json(record), nl=False)
         return
+    from fairprint.audit.metered import MeteredRecord
+
+    if isinstance(record, MeteredRecord):
+        from fairprint.reports.metered_table import print_metered
+        from fairprint.reports.terminal import stdout
+
+        print_metered(record, stdout())
+        return
     from fairprint.reports.closing import closing
 
     closing(record)
+
+
+@app.command("recover", epilog="Exit codes: 0 done; 2 no such run; 3 a record could not be read or written.")
+def runs_recover(runs: o.MeteredRuns = None, store: o.Store = o.DEFAULT_STORE, as_json: o.Json = False) -> None:
+    """Write the records of metered runs that were cut off, by SIGKILL or a power cut, from their journals.
+
+    What is lost is one sampling interval at the most. Runs that still go on are left alone.
+    """
+    from fairprint.reports.metered_runs import recovered
+    from fairprint.reports.terminal import print_rows
+
+    rows, errors = recovered(store, runs or ())
+    print_rows(rows, title=f"metered runs in {store} without a record", as_json=as_json)
+    if errors:
+        raise errors[0]
+
+
+@app.command("rebind")
+def runs_rebind(
+    run: o.Run,
+    country_iso_code: o.OtherCountry = None,
+    region: o.Region = None,
+    cloud_region: o.CloudRegion = None,
+    kg_per_kwh: o.KgPerKwh = None,
+    pue: o.Pue = None,
+    wue: o.Wue = None,
+    store: o.Store = o.DEFAULT_STORE,
+    as_json: o.Json = False,
+) -> None:
+    """Print the emissions of a stored run as they would be in another place; what is not given stays as stored.
+
+    Energy, duration and sensors are what was measured, wherever that was; the stored record is not touched.
+    """
+    from fairprint.audit.metered_store import find_stored
+    from fairprint.reports import rebound
+    from fairprint.reports.terminal import print_rows
+
+    folder = find_stored(store, run)
+    folder.check_finished()
+    record = folder.record()
+    place = rebound.Place(
+        country_iso_code=country_iso_code,
+        region=region,
+        cloud_region=cloud_region,
+        kg_per_kwh=kg_per_kwh,
+        pue=pue,
+        wue=wue,
+    )
+    after = rebound.rebound(record.footprint, place, record.started_at)
+    if as_json:
+        typer.echo(rebound.as_json(folder.run_id, record.footprint, after), nl=False)
+    else:
+        print_rows(rebound.as_rows(record.footprint, after), title=f"{folder.run_id} elsewhere", as_json=False)
 
 
 @app.command("scores")
@@ -67,7 +127,11 @@ def runs_scores(
 
 def report(
     runs: Annotated[
-        list[str], typer.Argument(help="Run ids, or latest, or an old report's .html; several come side by side.")
+        list[str],
+        typer.Argument(
+            help="Run ids, or latest, or an old report's .html. Several audits come side by side; a metered run "
+            "becomes a section behind them, or without an audit a page of its own."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
     store: o.Store = o.DEFAULT_STORE,
@@ -80,16 +144,58 @@ def report(
 
 def report_on(runs: Sequence[str], store: Path, output: Path) -> None:
     """Write the report of some runs; their sentences with all scores go into a file beside it."""
+    from fairprint.audit.metered import MeteredRecord
+    from fairprint.audit.store import RunFolder
     from fairprint.reports.html import embedded_records, write_report
 
-    records, folders = [], []
+    found, folders = [], []
     for run in runs:
         if run.endswith(".html"):
-            records += embedded_records(Path(run))
+            found += embedded_records(Path(run))
             continue
-        folders.append(finished(run, store))
-        records.append(folders[-1].record())
-    write_report(records, output, folders)
+        folder = audited_or_metered(run, store)
+        found.append(folder.record())
+        if isinstance(folder, RunFolder):
+            folders.append(folder)
+    audits = [record for record in found if not isinstance(record, MeteredRecord)]
+    write_report(audits, output, folders, [record for record in found if isinstance(record, MeteredRecord)])
+
+
+def audited_or_metered(run: str, store: Path) -> "RunFolder | MeteredFolder":
+    """Return a finished run of a store, of either kind; ``latest`` is the newest of all.
+
+    Raises:
+        UsageError: there is no such run, it could be several, or it is not finished.
+    """
+    from fairprint.audit.metered_store import MeteredFolder, metered_runs
+    from fairprint.audit.store import Store
+
+    runs: list[RunFolder | MeteredFolder] = [*Store(store).runs(), *metered_runs(store)]
+    runs.sort(key=lambda folder: folder.run_id)  # ids begin with the time
+    found = runs[-1:] if run == "latest" else [folder for folder in runs if folder.run_id == run]
+    found = found or [
+        folder for folder in runs if run and (folder.run_id.startswith(run) or folder.run_id.endswith(run))
+    ]
+    if not found:
+        hint = "fairprint runs list shows them" if runs else "no run is stored here"
+        raise UsageError(f"no run '{run}' in {store}.{nearest(run, [folder.run_id for folder in runs])}", hint=hint)
+    if len(found) > 1:
+        raise UsageError(f"'{run}' could be {', '.join(folder.run_id for folder in found)}")
+    if isinstance(found[0], MeteredFolder):
+        _check_metered(found[0])
+    else:
+        found[0].check_finished()
+    return found[0]
+
+
+def _check_metered(folder: "MeteredFolder") -> None:
+    if folder.finished:
+        return
+    if folder.alive():
+        raise UsageError(f"{folder.run_id} still goes on", hint="wait for its end")
+    raise UsageError(
+        f"{folder.run_id} has no record", hint=f"fairprint runs recover {folder.run_id} makes it of its journal"
+    )
 
 
 def check_output(path: Path) -> None:

@@ -70,13 +70,20 @@ Row = tuple[str, Estimate]
 
 
 @contextmanager
-def _canvas(height: float) -> Iterator[tuple[Figure, Axes]]:
+def blank(height: float) -> Iterator[Figure]:
+    """Give a figure of ``WIDTH`` by ``height`` inches, in our style until the block ends."""
     with matplotlib.style.context(["default", _STYLE]):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        yield Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+@contextmanager
+def _canvas(height: float) -> Iterator[tuple[Figure, Axes]]:
+    with blank(height) as figure:
         yield figure, figure.add_subplot()
 
 
-def _svg(figure: Figure) -> bytes:
+def svg(figure: Figure) -> bytes:
+    """Return a figure as the bytes of an SVG, the same for the same figure."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # the reader's fonts draw the text, so a glyph that is missing here is no loss
@@ -119,7 +126,8 @@ def _rounded(tag: re.Match[str]) -> str:
     return _LONG_NUMBER.sub(lambda found: f"{float(found.group()):.2f}".rstrip("0").rstrip("."), tag.group())
 
 
-def _short(label: str, width: int = 26) -> str:
+def short(label: str, width: int = 26) -> str:
+    """Return a label that is cleaned and cut to what a figure has room for."""
     shown = clean(label, 200)
     return shown if len(shown) <= width else shown[: width - 1] + "…"
 
@@ -146,7 +154,7 @@ def _draw_row(axes: Axes, y: float, estimate: Estimate, *, colour: str, marker: 
 
 
 def _rows_axis(axes: Axes, rows: Sequence[Row], x_label: str, base: str) -> None:
-    axes.set_yticks(range(len(rows)), [_short(label) for label, _ in rows])
+    axes.set_yticks(range(len(rows)), [short(label) for label, _ in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#e3e6e9", linewidth=0.6)
@@ -156,7 +164,7 @@ def _rows_axis(axes: Axes, rows: Sequence[Row], x_label: str, base: str) -> None
         axes.axvline(neutral, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
     label = _wrapped(x_label)
     # under short axes a long text would stick out of the figure
-    room = WIDTH * 72 - LETTER * max(len(_short(row)) for row, _ in rows)
+    room = WIDTH * 72 - LETTER * max(len(short(row)) for row, _ in rows)
     axes.set_xlabel(label, loc="right" if LETTER * max(map(len, label.split("\n"))) > room else "center")
     axes.margins(x=0.06)
     _ticks(axes, base)
@@ -179,7 +187,7 @@ def dot_plot(rows: Sequence[Row], *, x_label: str, first_is_whole: bool = True) 
             whole = y == 0 and first_is_whole
             _draw_row(axes, y, estimate, colour=VERMILLION if whole else BLUE, marker="D" if whole else "o")
         _rows_axis(axes, rows, x_label, base_of(rows[0][1]))
-        return _svg(figure)
+        return svg(figure)
 
 
 def lexeme_plot(rows: Sequence[Row], *, x_label: str) -> bytes:
@@ -199,7 +207,7 @@ def lexeme_plot(rows: Sequence[Row], *, x_label: str) -> bytes:
                 axes, y, estimate, colour=BLUE if first else VERMILLION, marker="o" if first else "s", filled=found
             )
         _rows_axis(axes, rows, x_label, base_of(rows[0][1]))
-        return _svg(figure)
+        return svg(figure)
 
 
 def scatter(rows: Sequence[Row], covariates: Sequence[float], *, x_label: str, y_label: str) -> bytes:
@@ -227,7 +235,7 @@ def scatter(rows: Sequence[Row], covariates: Sequence[float], *, x_label: str, y
         axes.tick_params(axis="y", length=0)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}".replace("-", MINUS)))
         _name_extremes(axes, points)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _name_extremes(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
@@ -237,13 +245,13 @@ def _name_extremes(axes: Axes, points: Sequence[tuple[str, float, float]]) -> No
     placed: list[float] = []
     for most, candidates in ((MOST_LABELS, ordered[: -half - 1 : -1]), (2 * MOST_LABELS, ordered[:half])):
         for label, x, y in candidates:
-            side = _free_side(points, x, y, len(_short(label)))
+            side = _free_side(points, x, y, len(short(label)))
             height = _range([p[2] for p in points])
             if side is None or len(placed) >= most or any(abs(y - other) < 0.07 * height for other in placed):
                 continue
             placed.append(y)
             axes.annotate(
-                _short(label),
+                short(label),
                 (x, y),
                 xytext=(5 * side, 0),
                 textcoords="offset points",

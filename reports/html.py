@@ -19,6 +19,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from fairprint.audit.files import write_whole
+from fairprint.audit.metered import METERED_SCHEMA_VERSION, MeteredRecord
 from fairprint.audit.records import Estimate, Footprint, RunRecord, migrate
 from fairprint.audit.store import RunFolder
 from fairprint.probes.errors import StoreError, UsageError
@@ -32,6 +33,9 @@ from fairprint.reports import (
     summary,
     tables,
     text,
+    training_checks,
+    training_spans,
+    training_views,
     wording,
 )
 from fairprint.reports.figures import dot_plot, lexeme_plot, scatter
@@ -39,24 +43,28 @@ from fairprint.reports.sidecar import Sidecar, item_lines
 from fairprint.reports.tables import FigureView, Table
 
 
-def render_report(records: Sequence[RunRecord], sidecar: Sidecar | None = None) -> str:
+def render_report(
+    records: Sequence[RunRecord], sidecar: Sidecar | None = None, metered: Sequence[MeteredRecord] = ()
+) -> str:
     """Return one page about one or more runs.
 
     Args:
-        records: the runs.
+        records: the audits.
         sidecar: the file beside the page that holds all sentences with their scores.
+        metered: metered runs; without an audit they have a page of their own, else each is a section behind them.
 
     Raises:
         ValueError: there is no record.
     """
-    if not records:
+    if not records and not metered:
         raise ValueError("a report needs at least one record")
     return render_page(
-        "report.html",
+        "report.html" if records else "training-page.html",
         records=records,
         runs=[(record, "" if i == 0 else f"run{i + 1}") for i, record in enumerate(records)],
+        metered=[(run, "" if i == 0 else f"metered{i + 1}") for i, run in enumerate(metered)],
         sidecar=sidecar,
-        machine=packed([record.model_dump() for record in records]),
+        machine=packed([record.model_dump() for record in (*records, *metered)]),
     )
 
 
@@ -81,7 +89,12 @@ def render_page(template: str, **parts: Any) -> str:
     )
 
 
-def write_report(records: Sequence[RunRecord], path: Path, folders: Sequence[RunFolder] = ()) -> None:
+def write_report(
+    records: Sequence[RunRecord],
+    path: Path,
+    folders: Sequence[RunFolder] = (),
+    metered: Sequence[MeteredRecord] = (),
+) -> None:
     """Write the page of ``render_report``, and all sentences with their scores into a file beside it.
 
     A reader sees the old files or the new ones, never a part.
@@ -90,19 +103,20 @@ def write_report(records: Sequence[RunRecord], path: Path, folders: Sequence[Run
         records: the runs.
         path: of the page; the file beside it is called the same, with ``.items.jsonl`` at its end.
         folders: of the runs whose sentences go into the file beside it.
+        metered: metered runs.
 
     Raises:
         StoreError: a file cannot be written.
     """
     if not folders:
-        write_page(path, render_report(records))
+        write_page(path, render_report(records, None, metered))
         return
     parts = {folder.run_id: list(item_lines([folder])) for folder in folders}
     lines = "".join(line for part in parts.values() for line in part)
     beside = path.with_suffix(".items.jsonl")
     digest = hashlib.sha256(lines.encode()).hexdigest()
     rows = {run_id: len(part) for run_id, part in parts.items()}
-    page = render_report(records, Sidecar(name=beside.name, sha256=digest, rows=rows))
+    page = render_report(records, Sidecar(name=beside.name, sha256=digest, rows=rows), metered)
     write_page(beside, lines)
     write_page(path, page)
 
@@ -123,8 +137,8 @@ def _hash(content: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
 
 
-def embedded_records(path: Path) -> list[RunRecord]:
-    """Return the run records that a report holds, so that an old report can be made anew.
+def embedded_records(path: Path) -> list[RunRecord | MeteredRecord]:
+    """Return the records that a report holds, those of metered runs too, so that an old report can be made anew.
 
     Raises:
         UsageError: there is no such file.
@@ -141,11 +155,24 @@ def embedded_records(path: Path) -> list[RunRecord]:
         data = json.loads(gzip.decompress(base64.b64decode(found.group(1))))
         if not isinstance(data, list):
             raise ValueError("they are no list")
-        return [RunRecord.model_validate(migrate(record)) for record in data]
+        return [_record(record) for record in data]
     except StoreError as error:
         raise StoreError(f"{path}: {error}", hint=error.hint) from None
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise StoreError(f"{path}: its records cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _record(data: dict[str, Any]) -> RunRecord | MeteredRecord:
+    """Return a record as it was embedded; only that of an audit has a plan, and only that of a metered run a clock."""
+    if "clock" not in data or "plan" in data:
+        return RunRecord.model_validate(migrate(data))
+    version = data.get("schema_version")
+    if not isinstance(version, int) or version > METERED_SCHEMA_VERSION:
+        raise StoreError(
+            f"a metered run has schema version {version!r}; this fairprint reads up to {METERED_SCHEMA_VERSION}",
+            hint="update fairprint",
+        )
+    return MeteredRecord.model_validate(data)
 
 
 def side_by_side(records: Sequence[RunRecord]) -> Table:
@@ -227,6 +254,10 @@ def _environment() -> Environment:
         summary=summary,
         nearness=nearness,
         source=figure_source,
+        image=image,
+        training=training_views,
+        training_checks=training_checks,
+        training_spans=training_spans,
         side_by_side=side_by_side,
         number=numbers.number,
         interval=numbers.interval,
@@ -243,7 +274,7 @@ def _printable(value: object) -> Markup:
     raise TypeError(f"{value!r} would be printed without rounding and source; use number()")
 
 
-def figure_source(view: FigureView) -> str:
+def figure_source(view: FigureView) -> Markup:
     """Return a figure as the address of an image."""
     if view.kind in ("dots", "comparisons", "overview"):
         drawn = dot_plot(view.rows, x_label=view.x_label, first_is_whole=view.kind == "dots")
@@ -251,6 +282,11 @@ def figure_source(view: FigureView) -> str:
         drawn = lexeme_plot(view.rows, x_label=view.x_label)
     else:
         drawn = scatter(view.rows, view.covariates, x_label=view.x_label, y_label=view.y_label)
+    return image(drawn)
+
+
+def image(drawn: bytes) -> Markup:
+    """Return an SVG as the address of an image."""
     return Markup("data:image/svg+xml;base64,") + base64.b64encode(drawn).decode()
 
 

@@ -90,6 +90,30 @@ def duration(seconds: float) -> str:
     return f"{hours:,}{NBSP}h {minutes:02}{NBSP}min"
 
 
+def clock(seconds: float) -> str:
+    """Write a moment of a run: minutes and seconds, below ten minutes with tenths.
+
+    >>> clock(75.26), clock(599.96), clock(4510)
+    ('1:15.3', '10:00', '1:15:10')
+    """
+    if round(seconds, 1) < 600:
+        tenths = round(seconds * 10)
+        return f"{tenths // 600}:{tenths % 600 // 10:02}.{tenths % 10}"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def operations(count: float) -> str:
+    """Write a number of floating-point operations with three figures and the prefix that suits it.
+
+    >>> operations(3.15e23).replace(NBSP, " "), operations(12.0).replace(NBSP, " ")
+    ('315 zettaFLOP', '12.0 FLOP')
+    """
+    prefixes = ("", "kilo", "mega", "giga", "tera", "peta", "exa", "zetta", "yotta")
+    step = min(len(prefixes) - 1, max(0, math.floor(math.log10(count) / 3))) if count > 0 else 0
+    return significant(3, count / 1000.0**step, unit=f"{NBSP}{prefixes[step]}FLOP")
+
+
 def parameters(count: float) -> str:
     """Write a number of parameters with three figures, in millions or billions where it reaches them."""
     for size, word in ((1e9, "billion"), (1e6, "million")):
@@ -99,10 +123,13 @@ def parameters(count: float) -> str:
 
 
 Units = tuple[tuple[str, float, float], ...]
-"""Name, factor and upper end of each unit, in kWh or kg."""
+"""Name, factor and upper end of each unit, in kWh, kg or litres."""
 ENERGY: Units = (("mWh", 1e6, 1e-4), ("Wh", 1e3, 1.0), ("kWh", 1.0, 1e3), ("MWh", 1e-3, math.inf))
 MASS: Units = (("mg", 1e6, 1e-4), ("g", 1e3, 1.0), ("kg", 1.0, 1e3), ("t", 1e-3, math.inf))
-_UNITS = {unit: partial(significant, 2, factor=factor, unit=NBSP + unit) for unit, factor, _ in (*ENERGY, *MASS)}
+VOLUME: Units = (("ml", 1e3, 1.0), ("l", 1.0, 1e3), ("m³", 1e-3, math.inf))
+_UNITS = {
+    unit: partial(significant, 2, factor=factor, unit=NBSP + unit) for unit, factor, _ in (*ENERGY, *MASS, *VOLUME)
+}
 
 BARE = " bare"
 """Ends the kinds that leave a long unit out, where the number beside it says it."""
@@ -133,13 +160,17 @@ KINDS: dict[str, Callable[[float], str]] = {
     "planned": "{:,}".format,
     "year": "{:d}".format,
     "duration": duration,
+    "clock": clock,
+    "flops": operations,
+    "water": lambda value: f"{value:g}{NBSP}l/kWh",
     "power": partial(significant, 2, unit=f"{NBSP}W"),
     "intensity": partial(significant, 3, factor=1000, unit=f"{NBSP}g/kWh"),
     "parameters": parameters,
 }
-"""How a number of each kind is rounded. ``Wh`` and its like take kWh, ``g`` and its like take kg, ``times`` takes nats;
-a ``tally`` is counted from the record, and what is ``planned`` or a ``margin`` is worked out from it; all others stand
-in it."""
+"""How a number of each kind is rounded. ``Wh`` and its like take kWh, ``g`` and its like take kg, ``ml`` and its like
+take litres, ``times`` takes nats; a ``tally`` is counted from the record, and what is ``planned`` or a ``margin`` is
+worked out from it; all others stand in it, but for those of metered runs that are of a part, a unit of work or a step
+of time."""
 
 _BASES = {"share": "percent", "difference of shares": "gap", "cosine similarity": "cosine", "score": "plain"}
 _OF_METRICS = {
@@ -190,7 +221,7 @@ def small(value: float | None) -> str:
 
 
 def scaled(value: float | None, units: Units) -> str:
-    """Return the unit that suits the size of a number of kWh (``ENERGY``) or kg (``MASS``)."""
+    """Return the unit that suits the size of a number of kWh (``ENERGY``), kg (``MASS``) or litres (``VOLUME``)."""
     return next((unit for unit, _, below in units if abs(value or 0) < below), units[-1][0])
 
 

@@ -105,4 +105,50 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be asked
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no closing table.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show where an error comes from.")]
+CommandLine = Annotated[
+    list[str], typer.Argument(metavar="[--] COMMAND", help="The program to run, and its arguments.")
+]
+MeteredName = Annotated[
+    str | None, typer.Option("--name", help="Of the run. Default: the program, or the script that Python runs.")
+]
+Region = Annotated[
+    str | None, typer.Option("--region", help="A US state or a Canadian province; with its --country-iso-code.")
+]
+CloudRegion = Annotated[
+    str | None,
+    typer.Option("--cloud-region", help="provider:region, such as gcp:europe-north1; instead of a country."),
+]
+KgPerKwh = Annotated[
+    float | None,
+    typer.Option("--kg-per-kwh", help="A grid factor of one's own in kg CO2e per kWh, taken as exact."),
+]
+Wue = Annotated[float | None, typer.Option("--wue", help="Water usage effectiveness of the data centre in l/kWh.")]
+Interval = Annotated[
+    float, typer.Option("--interval", help="Seconds between two samples: the most that a power cut can lose.")
+]
+BudgetKwh = Annotated[
+    float | None,
+    typer.Option(
+        "--budget-kwh", help="Energy after which the command gets SIGTERM, once, so that it can save and stop."
+    ),
+]
+BudgetKg = Annotated[
+    float | None, typer.Option("--budget-kg", help="The same in kg CO2e; needs the place. One of the two.")
+]
+WarnShare = Annotated[float, typer.Option("--warn-share", help="Share of the budget from which on a warning is given.")]
+Grace = Annotated[
+    float,
+    typer.Option(
+        "--grace", help="Seconds after which a command that goes on beyond its budget is told of, not killed."
+    ),
+]
+MeteredRecordFile = Annotated[
+    Path | None, typer.Option("--record", help="Also write the record of the run to this JSON file.")
+]
+MeteredRuns = Annotated[
+    list[str] | None, typer.Argument(help="Run ids as for show. Default: all of the store that were cut off.")
+]
+OtherCountry = Annotated[
+    str | None, typer.Option("--country-iso-code", help="Where the electricity comes from, such as FRA.")
+]
 Run = Annotated[str, typer.Argument(help="Run id, its beginning or end where unique, or latest.")]

@@ -30,7 +30,10 @@ def slug(*parts: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table; the first cell of a row names the row, and ``align`` has an ``l`` or an ``r`` for each column."""
+    """A table; the first cell of a row names the row, and ``align`` has a letter for each column.
+
+    ``l`` is on the left and ``r`` on the right, ``t`` is running text, ``n`` on the left and never broken.
+    """
 
     caption: Markup
     head: tuple[str, ...]

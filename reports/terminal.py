@@ -18,7 +18,7 @@ from fairprint.audit.store import RunFolder
 from fairprint.probes.items import distinct_texts
 from fairprint.probes.scores import Score
 from fairprint.reports.numbers import duration
-from fairprint.reports.text import clean, plain
+from fairprint.reports.text import clean, json_for_log, plain, safe_for_log
 
 if TYPE_CHECKING:
     # at run time it would bring numpy, scipy and psutil to commands that only print a table
@@ -84,9 +84,16 @@ class ProgressLines:
 def print_rows(rows: Sequence[Mapping[str, object]], *, title: str, as_json: bool) -> None:
     """Print rows with equal keys as a table, or as a JSON list."""
     if as_json:
-        print(json.dumps(list(rows), indent=1, ensure_ascii=False))
+        print(json_for_log(json.dumps(list(rows), indent=1, ensure_ascii=False)))
         return
     console = stdout()
+    with console.capture() as found:
+        _print_rows(console, rows, title)
+    # as a whole, since a cell that is folded goes on at the start of a line
+    print(safe_for_log(found.get()), end="")
+
+
+def _print_rows(console: Console, rows: Sequence[Mapping[str, object]], title: str) -> None:
     console.print(escape(clean(title)) + ("" if rows else ": none"), style="bold", highlight=False)
     table = Table(box=None, pad_edge=False)
     for key in rows[0] if rows else ():
