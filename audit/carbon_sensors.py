@@ -254,6 +254,18 @@ class Session:
                 raise RuntimeError("the sensors could not be read" + why(tracker.last_error))
             return self.last()
 
+    def finish(self) -> Reading:
+        """Sample all sensors a last time: no sample comes after it.
+
+        Raises:
+            RuntimeError: this sample failed.
+        """
+        with self._tracker._guard:
+            try:
+                return self.read()
+            finally:
+                self._tracker.closed = True
+
     def last(self) -> Reading:
         """Return what the last sample said."""
         tracker = self._tracker

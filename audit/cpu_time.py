@@ -4,8 +4,6 @@ import contextlib
 import os
 from pathlib import Path
 
-import psutil
-
 
 def cpu_seconds(*, itself: bool = True) -> tuple[float, float] | None:
     """Return CPU-seconds so far: of this process with its children, and of the whole machine.
@@ -16,6 +14,8 @@ def cpu_seconds(*, itself: bool = True) -> tuple[float, float] | None:
     Args:
         itself: False to leave this very process out, where it only waits for the one that works.
     """
+    import psutil
+
     times = os.times()
     own = times.children_user + times.children_system + (times.user + times.system if itself else 0.0)
     try:
@@ -31,6 +31,8 @@ def cpu_seconds(*, itself: bool = True) -> tuple[float, float] | None:
 def _of_descendants(pid: int) -> float:
     """Return CPU-seconds of the living descendants of a process, with those of their own that have ended."""
     if not Path(f"/proc/{pid}/task/{pid}/children").exists():  # not Linux, or a kernel without it
+        import psutil
+
         seconds = 0.0
         for child in psutil.Process(pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):

@@ -182,12 +182,12 @@ class Run:
         self._journal.write(event, t=now_s - self.begin_clock_s, **told, **self._cpu())
         self._sample(now_s)
 
-    def _sample(self, now_s: float, *, anyway: bool = False) -> None:
+    def _sample(self, now_s: float, *, final: bool = False) -> None:
         if self._session is None or self._first is None:
             return
-        if anyway or now_s - self._session.last().clock_s > STALE_S:
+        if final or now_s - self._session.last().clock_s > STALE_S:
             try:
-                self._write_sample(self._session.read())
+                self._write_sample(self._session.finish() if final else self._session.read())
             except Exception as error:
                 self.check(f"a sample failed{why(error)}")
 
@@ -269,7 +269,7 @@ class Run:
         now_s = time.perf_counter()
         cpu = self._cpu()
         self._tell_work()
-        self._sample(now_s, anyway=True)
+        self._sample(now_s, final=True)
         self._done = True
         with contextlib.suppress(Exception):
             for text in remarks_of(self._session) if self._session else ():

@@ -259,7 +259,7 @@ AT_MODULE_LEVEL = {
         "audit.utility_metrics",
     },
     "pandas": set(),
-    "psutil": {"audit.cpu_time"},
+    "psutil": set(),
     "pyarrow": set(),
     "pytest": {"reports.pytest_plugin"},
     "pycountry": set(),

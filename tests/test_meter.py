@@ -1,5 +1,6 @@
 """The meter of a run: spans on a curve of energy, checked against clocks of their own and CodeCarbon's own totals."""
 
+import contextlib
 import itertools
 import json
 import math
@@ -17,10 +18,13 @@ from fairprint.audit import carbon_sensors, metering
 from fairprint.audit.budget import Budget
 from fairprint.audit.curve import Curve
 from fairprint.audit.grid import resolve_grid
+from fairprint.audit.journal import read_events
 from fairprint.audit.meter import active, current, fate, measure
 from fairprint.audit.metered import MeteredRecord, SpanRecord
 from fairprint.audit.metered_store import find_metered, metered_runs
 from fairprint.probes.errors import StoreError, UsageError
+
+RUN_JOURNAL: dict[str, bytes] = {}
 
 
 def busy(seconds: float) -> None:
@@ -30,15 +34,23 @@ def busy(seconds: float) -> None:
 
 
 class Clocked:
-    """Lengths of blocks by a clock of the test's own."""
+    """Lengths of blocks by a clock of the test's own: of the work inside, and with the marks around it."""
 
     def __init__(self) -> None:
         self.took_s: dict[str, float] = {}
+        self.around_s: dict[str, float] = {}
 
     def work(self, name: str, seconds: float) -> None:
         start = time.perf_counter()
         busy(seconds)
         self.took_s[name] = self.took_s.get(name, 0.0) + time.perf_counter() - start
+
+    @contextlib.contextmanager
+    def around(self, *names: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        for name in names:
+            self.around_s[name] = time.perf_counter() - start
 
 
 def span(record: MeteredRecord, name: str) -> SpanRecord:
@@ -52,7 +64,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(store: Path) -> tuple[MeteredRecord, dict[str, float], float]:
+def run(store: Path) -> tuple[MeteredRecord, Clocked, float]:
     """A run with spans beside, inside and across each other, and how long they took; with CodeCarbon's own total."""
     clocked, seen = Clocked(), {}
     close = carbon_sensors.Session.close
@@ -64,11 +76,11 @@ def run(store: Path) -> tuple[MeteredRecord, dict[str, float], float]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(carbon_sensors.Session, "close", closing)
         with measure("a training", store=store, country_iso_code="FRA", pue=1.5, wue=1.8, interval_s=0.5) as outer:
-            with measure("data", phase="data"):
+            with clocked.around("data"), measure("data", phase="data"):
                 clocked.work("data", 0.8)
             with measure("train", phase="train"):
                 for epoch in (0, 1):
-                    with measure(f"epoch {epoch}", phase="epoch") as inner:
+                    with clocked.around(f"epoch {epoch}"), measure(f"epoch {epoch}", phase="epoch") as inner:
                         clocked.work(f"epoch {epoch}", 0.7)
                         inner.count(steps=3, samples=24, epochs=1)
                     outer.count(tokens=100)
@@ -82,31 +94,41 @@ def run(store: Path) -> tuple[MeteredRecord, dict[str, float], float]:
             with measure("short"):
                 pass
     assert outer.record is not None
-    return outer.record, clocked.took_s, seen["kwh"]
+    RUN_JOURNAL[outer.record.run_id] = find_metered(store, outer.record.run_id).journal.read_bytes()
+    return outer.record, clocked, seen["kwh"]
 
 
-def test_spans_of_known_length_agree_with_another_clock_to_50_ms(run: tuple) -> None:
-    record, took_s, _ = run
+def test_spans_of_known_length_agree_with_another_clock(run: tuple) -> None:
+    record, clocked, _ = run
+    slack_s = []
     for name in ("data", "epoch 0", "epoch 1"):
-        assert span(record, name).duration_s == pytest.approx(took_s[name], abs=0.05)
-    assert span(record, "train").duration_s == pytest.approx(took_s["epoch 0"] + took_s["epoch 1"], abs=0.05)
-    assert span(record, "first").duration_s == pytest.approx(took_s["first"] + took_s["both"], abs=0.05)
-    assert span(record, "second").duration_s == pytest.approx(took_s["second"] + took_s["both"], abs=0.05)
-    assert record.footprint.duration_s == pytest.approx(sum(took_s.values()), abs=0.4)
+        assert clocked.took_s[name] <= span(record, name).duration_s <= clocked.around_s[name]
+        slack_s.append(span(record, name).duration_s - clocked.took_s[name])
+    # the marks take milliseconds; one of the three may have had to wait for the processor
+    assert sorted(slack_s)[1] <= 0.05
+    for name, parts in (
+        ("train", ("epoch 0", "epoch 1")),
+        ("first", ("first", "both")),
+        ("second", ("second", "both")),
+    ):
+        took_s = sum(clocked.took_s[part] for part in parts)
+        assert took_s <= span(record, name).duration_s <= took_s + 0.5
+    assert sum(clocked.took_s.values()) <= record.footprint.duration_s <= sum(clocked.took_s.values()) + 2
 
 
 def test_the_energies_of_spans_beside_each_other_add_up(run: tuple) -> None:
     record, _, _ = run
     train, epochs = span(record, "train"), [span(record, f"epoch {n}") for n in (0, 1)]
     assert [found.parent for found in epochs] == [train.span] * 2
-    between = sum(found.energy_kwh for found in epochs)
-    # what lies between the epochs is a few milliseconds of the power of this machine
-    power_kw = record.footprint.mean_power_w / 1000
-    gaps_h = (train.duration_s - sum(found.duration_s for found in epochs)) / 3600
-    assert train.energy_kwh == pytest.approx(between + gaps_h * power_kw, abs=0.05 * power_kw / 3600)
-    total = sum(span(record, name).energy_kwh for name in ("data", "train", "first", "second"))
-    both_s = span(record, "first").end_s - span(record, "second").begin_s
-    assert total == pytest.approx(record.footprint.energy_kwh + both_s * power_kw / 3600, rel=0.05)
+    curve = Curve.of(e for e in read_events(RUN_JOURNAL[record.run_id])[0] if e["event"] == "sample")
+    cuts = [train.begin_s, epochs[0].begin_s, epochs[0].end_s, epochs[1].begin_s, epochs[1].end_s, train.end_s]
+    between = [sum(curve.between(a, b).values()) for a, b in itertools.pairwise(cuts)]
+    assert [between[1], between[3]] == pytest.approx([found.energy_kwh for found in epochs], rel=1e-9)
+    assert sum(between) == pytest.approx(train.energy_kwh, rel=1e-9)
+    first, second = span(record, "first"), span(record, "second")
+    both = sum(curve.between(second.begin_s, first.end_s).values())
+    together = sum(curve.between(first.begin_s, second.end_s).values())
+    assert first.energy_kwh + second.energy_kwh - both == pytest.approx(together, rel=1e-9)
 
 
 def test_a_span_shorter_than_a_sampling_interval_has_no_energy_and_says_why(run: tuple) -> None:
@@ -149,7 +171,8 @@ def test_work_is_counted_where_it_was_done_and_in_all_around(run: tuple) -> None
 
 
 def test_the_record_is_in_the_store_and_says_how_it_came_about(run: tuple, store: Path) -> None:
-    record, took_s, _ = run
+    record, clocked, _ = run
+    took_s = clocked.took_s
     folder = find_metered(store, record.run_id)
     assert folder.finished and not folder.alive() and folder.record() == record
     assert folder.settle() == record

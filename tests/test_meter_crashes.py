@@ -105,7 +105,7 @@ def test_a_killed_training_leaves_all_but_one_sampling_interval(tmp_path: Path) 
     record = run.recover()
     assert record == run.record() and record.status == "truncated"
     # the samples' clock is that of the whole machine, and so is the test's
-    assert killed_s - record.clock.end_s <= INTERVAL_S + 0.2
+    assert killed_s - record.clock.end_s <= INTERVAL_S + 0.5  # half a second for a busy machine
     assert record.footprint.energy_kwh > 0 and record.footprint.duration_s > 1.3 - INTERVAL_S - 0.1
     (epoch,) = record.spans
     assert epoch.status == "truncated" and epoch.energy_kwh == pytest.approx(record.footprint.energy_kwh, rel=0.2)
