@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -528,14 +529,32 @@ def test_no_more_highlights_than_asked_for_and_none_without_answers() -> None:
 # the contract of every metric in the table
 
 
+def read_by(metric: Metric) -> str:
+    return LOGPROB if metric.of is None else metric.of[0]
+
+
 def whole_sample(metric: Metric) -> tuple[list[Item], list[Score]]:
     """A sample of the scores that a metric is for."""
     items, gaps = generic()
     rng = np.random.default_rng(9)
-    name = LOGPROB if metric.of is None else metric.of[0]
+    name = read_by(metric)
     told = [replace(found, name=name) for found in scores(items, gaps)]
     choices = [replace(found, name=CHOICE, value=float(rng.integers(2))) for found in told]
     return items, told + choices + [score(i, "", MASS, float(rng.uniform(0.3, 0.8))) for i in items]
+
+
+@cache
+def _found(of: str, without: str | None, factors: tuple[str, ...]) -> dict[tuple[str, str], Estimate]:
+    items, table = whole_sample(next(metric for metric in METRICS if read_by(metric) == of))
+    kept = [i for i in items if i.template != without]
+    return estimates(kept, [s for s in table if s.template != without], in_set=probe_set(kept, random_factors=factors))
+
+
+def found_in_sample(
+    metric: Metric, *, without: str | None = None, factors: tuple[str, ...] = ("template", "lexeme")
+) -> dict[tuple[str, str], Estimate]:
+    """The estimates of ``whole_sample``, perhaps without a template; metrics that read the same share them."""
+    return _found(read_by(metric), without, factors)
 
 
 def widest(metric: Metric) -> str:
@@ -564,8 +583,7 @@ class TestEveryMetric:
         assert meaning.endswith(".")
 
     def test_it_runs_on_a_common_sample_and_gives_a_whole_estimate(self, metric: Metric) -> None:
-        items, table = whole_sample(metric)
-        found = estimates(items, table)[metric.name, widest(metric)]
+        found = found_in_sample(metric)[metric.name, widest(metric)]
 
         assert found.low < found.value < found.high
         assert (found.metric_version, found.scale, found.unit) == (metric.version, metric.scale, metric.unit)
@@ -580,19 +598,14 @@ class TestEveryMetric:
         assert json.loads(to_json(found))["value"] == found.value
 
     def test_its_extremes_are_those_of_deleting_each_template_and_computing_anew(self, metric: Metric) -> None:
-        items, table = whole_sample(metric)
-        in_set = probe_set(items, random_factors=("template",))
-        whole = estimates(items, table, in_set=in_set)[metric.name, widest(metric)]
+        whole = found_in_sample(metric, factors=("template",))[metric.name, widest(metric)]
         if widest(metric).startswith("lexeme:"):
             assert whole.extremes == ()
             return
 
         parts = {}
         for template in (f"t{t}" for t in range(5)):
-            kept = [s for s in table if s.template != template]
-            parts[template] = estimates([i for i in items if i.template != template], kept)[
-                metric.name, widest(metric)
-            ].value
+            parts[template] = found_in_sample(metric, without=template)[metric.name, widest(metric)].value
 
         assert [e.value for e in whole.extremes] == pytest.approx([min(parts.values()), max(parts.values())])
         for extreme in whole.extremes:
@@ -600,7 +613,7 @@ class TestEveryMetric:
 
     def test_the_order_of_items_and_scores_changes_nothing(self, metric: Metric) -> None:
         items, table = whole_sample(metric)
-        before = estimates(items, table)[metric.name, widest(metric)]
+        before = found_in_sample(metric)[metric.name, widest(metric)]
         after = estimates(items[::-1], table[::-1])[metric.name, widest(metric)]
 
         for key in ("value", "low", "high", "p_value", "standard_error", "degrees_of_freedom", "design_effect"):
