@@ -288,7 +288,7 @@ def compare(instrument: str, name: str, items: Sequence[Item], within: float, **
 # --- pairs -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [15, pytest.param(200, marks=pytest.mark.slow)])
 def test_shared_token_scores_of_published_pairs_are_those_of_one_token_at_a_time(count: int) -> None:
     assert compare("pll-shared-tokens", "minilm", few_real_pairs(count), 1e-3) == 2 * count
 
