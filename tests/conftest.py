@@ -9,8 +9,10 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import copy
 import fcntl
+import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -25,19 +27,49 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("fairprint", max_examples=50)
 hypothesis.settings.load_profile("fairprint")
 
+TRACED_SECONDS = 1.0
+
+
+@contextmanager
+def _traced_at_first() -> Iterator[None]:
+    """Measure coverage for the first second (of the processor's time) of what happens inside, and then pause it.
+
+    Tracing makes Python half as slow again, that of torch and transformers too; what takes longer repeats itself.
+    """
+    coverage = sys.modules.get("coverage")
+    running = coverage.Coverage.current() if coverage else None
+    if running is None:
+        yield
+        return
+    paused = False
+
+    def pause(number: int, frame: object) -> None:
+        nonlocal paused
+        paused = True
+        running.stop()
+
+    before = signal.signal(signal.SIGVTALRM, pause)
+    signal.siginterrupt(signal.SIGVTALRM, False)
+    signal.setitimer(signal.ITIMER_VIRTUAL, TRACED_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+        if paused:
+            running.start()
+
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Pause the measurement of coverage round a test that is marked as untraced, and round its fixtures."""
-    module = sys.modules.get("coverage")
-    running = module.Coverage.current() if module and item.get_closest_marker("untraced") else None
-    if running is None:
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    with _traced_at_first():
         return (yield)
-    running.stop()
-    try:
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    with _traced_at_first():
         return (yield)
-    finally:
-        running.start()
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,6 @@ from fairprint.probes.catalog import own_names, own_set
 from fairprint.probes.instruments import find_instruments
 from fairprint.probes.items import ProbeSet
 
-# models are trained here, for minutes
-pytestmark = pytest.mark.untraced
 KINDS = pytest.mark.parametrize("kind", ["masked", "causal"])
 # the sets that language models are asked; classifiers, encoders and translators cannot be trained in seconds
 ASKED = [name for name in own_names() if own_set(name).scored in ("group", "lexeme", "rest")]
