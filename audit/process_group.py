@@ -56,13 +56,15 @@ def find_program(name: str) -> str:
     found = shutil.which(name)
     if found is not None:
         return found
-    folders = [""] if os.sep in name else os.environ.get("PATH", os.defpath).split(os.pathsep)
-    there = [path for path in (Path(folder, name) for folder in folders) if name and path.exists()]
+    placed = os.sep in name
+    folders = [""] if placed else os.environ.get("PATH", os.defpath).split(os.pathsep)
+    paths = [Path(folder, name) for folder in folders] if name else []
+    there = [path for path in paths if path.exists() and (placed or not path.is_dir())]
     if there:
-        what = "is a folder" if there[0].is_dir() else "is not executable"
-        raise CommandError(
-            f"{there[0]} {what}", exit_code=126, hint="chmod +x it, or name its interpreter: python train.py"
-        )
+        if there[0].is_dir():
+            raise CommandError(f"{there[0]} is a folder", exit_code=126)
+        hint = "chmod +x it, or name its interpreter: python train.py"
+        raise CommandError(f"{there[0]} is not executable", exit_code=126, hint=hint)
     raise CommandError(
         f"the command '{name}' was not found", exit_code=127, hint="what follows -- is a program and its arguments"
     )
