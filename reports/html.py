@@ -162,9 +162,9 @@ def embedded_records(path: Path) -> list[RunRecord | MeteredRecord]:
         raise StoreError(f"{path}: its records cannot be read: {str(error).splitlines()[0]}") from None
 
 
-def _record(data: dict[str, Any]) -> RunRecord | MeteredRecord:
+def _record(data: Any) -> RunRecord | MeteredRecord:
     """Return a record as it was embedded; only that of an audit has a plan, and only that of a metered run a clock."""
-    if "clock" not in data or "plan" in data:
+    if not isinstance(data, dict) or "clock" not in data or "plan" in data:
         return RunRecord.model_validate(migrate(data))
     version = data.get("schema_version")
     if not isinstance(version, int) or version > METERED_SCHEMA_VERSION:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from fairprint.audit.metered import MeteredRecord
 from fairprint.audit.records import Component, Footprint, GridFactor, RunRecord
-from fairprint.reports.numbers import ENERGY, MASS, VOLUME, Units, absent, interval, number, scaled
+from fairprint.reports.numbers import ENERGY, KINDS, MASS, NBSP, VOLUME, Units, absent, interval, number, scaled
 from fairprint.reports.sections import coded
 from fairprint.reports.tables import Table, slug
 from fairprint.reports.text import clean, code, linked, name, say
@@ -185,11 +185,10 @@ def power(run: MeteredRecord) -> PowerView | Markup:
         return say("There is no figure of the power over time: {why}.", why=why)
     rows = bands(run.spans)
     peak = max(shown, key=lambda step: step.total_w)
-    parts = " on ".join(part.upper() for part in shown[0].power_w)
-    alt = (
-        f"Power of the machine over time, stacked by component ({parts}): {run.footprint.mean_power_w or 0.0:.2g} W on "
-        f"average, {peak.total_w:.2g} W at the most. "
-    )
+    parts = ", ".join(part.upper() for part in shown[0].power_w)
+    mean_w = sum(step.total_w * (step.end_s - step.begin_s) for step in shown) / (shown[-1].end_s - shown[0].begin_s)
+    mean, most = (KINDS["power"](watts).replace(NBSP, " ") for watts in (mean_w, peak.total_w))
+    alt = f"Power of the machine over time, stacked by component ({parts}): {mean} on average, {most} at the most. "
     alt += f"Bands under it show when spans ran: {', '.join(clean(row, 40) for row in rows)}." if rows else ""
     caption = Markup("Mean power of each step of time, stacked by component; steps that close samples make are joined.")
     if rows:
