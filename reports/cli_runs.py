@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fairprint.probes.errors import UsageError, nearest
+from fairprint.probes.errors import UsageError
 from fairprint.reports import options as o
 
 if TYPE_CHECKING:
@@ -34,11 +34,7 @@ def runs_list(store: o.Store = o.DEFAULT_STORE, as_json: o.Json = False) -> None
 @app.command("show")
 def runs_show(run: o.Run, store: o.Store = o.DEFAULT_STORE, as_json: o.Json = False) -> None:
     """Show a stored audit as its closing table, or what a metered run cost with its spans, or either as JSON."""
-    from fairprint.audit.metered_store import find_stored
-
-    folder = find_stored(store, run)
-    folder.check_finished()
-    record = folder.record()
+    record = audited_or_metered(run, store).record()
     if as_json:
         from fairprint.audit.records import to_json
 
@@ -88,12 +84,10 @@ def runs_rebind(
 
     Energy, duration and sensors are what was measured, wherever that was; the stored record is not touched.
     """
-    from fairprint.audit.metered_store import find_stored
     from fairprint.reports import rebound
     from fairprint.reports.terminal import print_rows
 
-    folder = find_stored(store, run)
-    folder.check_finished()
+    folder = audited_or_metered(run, store)
     record = folder.record()
     place = rebound.Place(
         country_iso_code=country_iso_code,
@@ -167,35 +161,11 @@ def audited_or_metered(run: str, store: Path) -> "RunFolder | MeteredFolder":
     Raises:
         UsageError: there is no such run, it could be several, or it is not finished.
     """
-    from fairprint.audit.metered_store import MeteredFolder, metered_runs
-    from fairprint.audit.store import Store
+    from fairprint.audit.metered_store import find_stored
 
-    runs: list[RunFolder | MeteredFolder] = [*Store(store).runs(), *metered_runs(store)]
-    runs.sort(key=lambda folder: folder.run_id)  # ids begin with the time
-    found = runs[-1:] if run == "latest" else [folder for folder in runs if folder.run_id == run]
-    found = found or [
-        folder for folder in runs if run and (folder.run_id.startswith(run) or folder.run_id.endswith(run))
-    ]
-    if not found:
-        hint = "fairprint runs list shows them" if runs else "no run is stored here"
-        raise UsageError(f"no run '{run}' in {store}.{nearest(run, [folder.run_id for folder in runs])}", hint=hint)
-    if len(found) > 1:
-        raise UsageError(f"'{run}' could be {', '.join(folder.run_id for folder in found)}")
-    if isinstance(found[0], MeteredFolder):
-        _check_metered(found[0])
-    else:
-        found[0].check_finished()
-    return found[0]
-
-
-def _check_metered(folder: "MeteredFolder") -> None:
-    if folder.finished:
-        return
-    if folder.alive():
-        raise UsageError(f"{folder.run_id} still goes on", hint="wait for its end")
-    raise UsageError(
-        f"{folder.run_id} has no record", hint=f"fairprint runs recover {folder.run_id} makes it of its journal"
-    )
+    folder = find_stored(store, run)
+    folder.check_finished()
+    return folder
 
 
 def check_output(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Stored runs of both kinds as rows of a list, and what became of metered runs that were cut off."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,18 +38,14 @@ def _audit(run: RunFolder) -> dict[str, object]:
 
 
 def _metered(run: MeteredFolder) -> dict[str, object]:
+    if run.finished:
+        with contextlib.suppress(StoreError):
+            record = run.record()
+            return {"run": run.run_id, "kind": record.kind, "status": record.status, "name": record.name}
     opening = run.opening()
     kind, name = ("metered", "") if opening is None else (opening.kind, opening.name)
-    return {"run": run.run_id, "kind": kind, "status": _status(run), "name": name}
-
-
-def _status(run: MeteredFolder) -> str:
-    if not run.finished:
-        return "running" if run.alive() else CUT_OFF
-    try:
-        return run.record().status
-    except StoreError:
-        return "its record cannot be read"
+    status = "its record cannot be read" if run.finished else "running" if run.alive() else CUT_OFF
+    return {"run": run.run_id, "kind": kind, "status": status, "name": name}
 
 
 def recovered(store: Path, run_ids: Sequence[str]) -> tuple[list[dict[str, object]], list[StoreError]]:

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from fairprint.audit.metered import MeteredRecord, SpanRecord
 from fairprint.audit.records import Footprint, GridFactor
-from fairprint.reports.numbers import ENERGY, KINDS, MASS, duration, scaled
+from fairprint.reports.numbers import ENERGY, KINDS, MASS, VOLUME, duration, scaled
 from fairprint.reports.text import clean, plain, safe_for_log
 from fairprint.reports.wording import sensors
 
@@ -32,19 +32,25 @@ def summary(record: MeteredRecord) -> list[tuple[str, str]]:
 
 
 def _rest(record: MeteredRecord) -> Iterator[tuple[str, str]]:
-    work = {name: getattr(record.work, name) for name in _WORK}
-    if any(value is not None for value in work.values()):
-        yield "work", ", ".join(f"{value:,.6g} {name}" for name, value in work.items() if value is not None)
+    counted = [_counted(name, value) for name in _WORK if (value := getattr(record.work, name)) is not None]
+    if counted:
+        yield "work", ", ".join(counted)
     if record.budget is not None:
         limit = record.budget.energy_kwh
         unit = scaled(limit if limit is not None else record.budget.emissions_kg, ENERGY if limit is not None else MASS)
         value = _as(limit if limit is not None else record.budget.emissions_kg or 0.0, unit)
         yield "budget", f"{value}: {record.budget.outcome}"
     if record.overlaps:
-        told = f"{len(record.overlaps)} other meters ran on this machine meanwhile: do not add the energies up"
-        yield "note", told
+        others = "1 other meter" if len(record.overlaps) == 1 else f"{len(record.overlaps)} other meters"
+        yield "note", f"{others} ran on this machine meanwhile: do not add the energies up"
     for text in dict.fromkeys((*record.footprint.warnings, *record.checks, *record.notes)):
         yield "note", clean(text)
+
+
+def _counted(name: str, value: float) -> str:
+    if name == "flops":
+        return _as(value, "flops")
+    return f"{value:,} {name}" if isinstance(value, int) else f"{value:.4g} {name}"
 
 
 def energy_of(footprint: Footprint) -> str:
@@ -91,7 +97,8 @@ def _pue(footprint: Footprint) -> str:
 
 
 def _water(footprint: Footprint) -> str:
-    return f"{footprint.water_l or 0.0:.2g} l at the data centre, WUE {footprint.wue or 0.0:g} l/kWh"
+    litres = footprint.water_l or 0.0
+    return f"{_as(litres, scaled(litres, VOLUME))} at the data centre, WUE {footprint.wue or 0.0:g} l/kWh"
 
 
 def _cpu(footprint: Footprint) -> str:

@@ -8,6 +8,8 @@ from fairprint.audit.grid import resolve_grid
 from fairprint.audit.records import Footprint
 from fairprint.probes.errors import UsageError
 from fairprint.reports.metered_table import emissions_of, energy_of
+from fairprint.reports.numbers import KINDS, VOLUME, scaled
+from fairprint.reports.text import plain
 
 CHANGED = (
     *("grid", "pue", "wue", "emissions_kg", "emissions_low_kg", "emissions_high_kg", "water_l"),
@@ -53,7 +55,9 @@ def rebound(footprint: Footprint, place: Place, started_at: str) -> Footprint:
         )
     pue = footprint.pue if place.pue is None else place.pue
     wue = footprint.wue if place.wue is None else place.wue
-    return rebind(footprint, grid=grid, pue=pue, wue=wue)
+    after = rebind(footprint, grid=grid, pue=pue, wue=wue)
+    # what was measured stays to the last digit, also where an older version drew its interval otherwise
+    return footprint.model_copy(update={key: getattr(after, key) for key in CHANGED})
 
 
 def as_rows(before: Footprint, after: Footprint) -> list[dict[str, object]]:
@@ -68,7 +72,9 @@ def as_rows(before: Footprint, after: Footprint) -> list[dict[str, object]]:
 
 
 def _litres(footprint: Footprint) -> str:
-    return "not known" if footprint.water_l is None else f"{footprint.water_l:.3g} l"
+    if footprint.water_l is None:
+        return "not known"
+    return plain(KINDS[scaled(footprint.water_l, VOLUME)](footprint.water_l))
 
 
 def as_json(run_id: str, before: Footprint, after: Footprint) -> str:
