@@ -125,7 +125,14 @@ def _power(axes: Axes, shown: Sequence[Step]) -> None:
         colour, hatch = _LOOKS.get(name, _OTHER)
         top = [below + step.power_w[name] for below, step in zip(floor, shown, strict=True)]
         axes.stairs(
-            top, edges, baseline=floor, fill=True, facecolor=colour, edgecolor="white", hatch=hatch, label=name.upper()
+            top,
+            edges,
+            baseline=floor,
+            fill=True,
+            facecolor=colour,
+            edgecolor="white",
+            hatch=hatch,
+            label=short(name.upper(), 12),
         )
         axes.stairs(top, edges, baseline=None, color=colour, linewidth=1.0)
         floor = top

@@ -19,19 +19,21 @@ from typing import Any
 import pytest
 from sample_benchmarks import BOLD, CROWS, KOBBQ, benchmark_record
 from sample_comparison import sample_comparison
+from sample_metered import sample_metered, truncated
 from sample_record import sample_record
 from sample_statistics import with_statistics
 
 from fairprint.audit.comparisons import ComparisonRecord
 from fairprint.audit.findings import Record
+from fairprint.audit.metered import MeteredRecord
 from fairprint.audit.records import RunRecord
 from fairprint.reports.comparison_page import render_comparison
 from fairprint.reports.html import render_report
 
 HERE = Path(__file__).parent / "browser"
 Findings = dict[str, dict[str, Any]]
-HOSTILE = ("hostile markup", "hostile writing", "hostile runs", "hostile comparison")
-REPORTS = ("one run", "two runs", "benchmarks", "comparison", *HOSTILE)
+HOSTILE = ("hostile markup", "hostile writing", "hostile runs", "hostile comparison", "hostile training")
+REPORTS = ("one run", "two runs", "benchmarks", "comparison", "training", "two trainings", *HOSTILE)
 SCHEMES = ("light", "dark")
 
 MARKUP = (
@@ -42,7 +44,7 @@ MARKUP = (
 )
 WRITING = "שלום \u202egnp.\u2066\u200f\u200b\x00\ufeff\ud800 مرحبا بالعالم "
 LONG = "x" * 100_000
-FIXED = {"kind", "status", "metric", "unit", "scale", "scored", "sensor"}
+FIXED = {"kind", "status", "metric", "unit", "scale", "scored", "sensor", "phase", "outcome"}
 """Fields that hold one of a few words and no free text."""
 
 BROKEN = """<!DOCTYPE html><html lang="en"><head><title>Broken</title><style>
@@ -115,22 +117,31 @@ def with_long_lines(record: RunRecord) -> RunRecord:
     )
 
 
-def rendered(told: list[RunRecord] | ComparisonRecord) -> str:
-    """Return the page of some runs, or of a comparison."""
-    return render_comparison(told) if isinstance(told, ComparisonRecord) else render_report(told)
+Told = list[RunRecord] | list[MeteredRecord] | ComparisonRecord
 
 
-def reports() -> dict[str, list[RunRecord] | ComparisonRecord]:
+def rendered(told: Told) -> str:
+    """Return the page of some audits, of some metered runs, or of a comparison."""
+    if isinstance(told, ComparisonRecord):
+        return render_comparison(told)
+    audits = [record for record in told if isinstance(record, RunRecord)]
+    return render_report(audits, metered=[record for record in told if isinstance(record, MeteredRecord)])
+
+
+def reports() -> dict[str, Told]:
     markup, writing = infected(small(), MARKUP), infected(with_long_lines(small()), WRITING)
     return {
         "one run": [with_statistics(sample_record())],
         "two runs": [small(), small().model_copy(update={"status": "partial"})],
         "benchmarks": [benchmark_record(CROWS, KOBBQ, BOLD)],
         "comparison": sample_comparison(),
+        "training": [sample_metered()],
+        "two trainings": [sample_metered(), truncated()],
         "hostile markup": [markup],
         "hostile writing": [writing],
         "hostile runs": [markup, writing],
         "hostile comparison": infected(sample_comparison(), MARKUP),
+        "hostile training": [infected(sample_metered(), MARKUP)],
     }
 
 

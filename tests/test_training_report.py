@@ -9,6 +9,7 @@ import re
 import statistics
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
@@ -548,6 +549,17 @@ def test_hostile_strings_stay_text() -> None:
     assert "{{ 7*7 }}" in parsed.all("h1")[0]["text"] and "[U+202E]" in html and "x" * 3000 not in html
     (drawn,) = images(parsed)
     assert not {e.tag.partition("}")[2] for e in drawn.iter()} & {"script", "foreignObject", "img"}
+
+
+def test_a_long_name_of_a_component_leaves_room_for_the_figure() -> None:
+    named = "c" * 300
+    points = [p.model_copy(update={"energy_kwh": {named: p.energy_kwh["cpu"]}}) for p in curve()]
+    foot = footprint((parts()[0].model_copy(update={"name": named}),))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        steps, _ = training_figure.steps(sample_metered(footprint=foot, curve=tuple(points)))
+        drawn = training_figure.power_plot(steps, training_figure.bands(nested()))
+    assert "CCCCCCCCCCC…" in drawn.decode() and "C" * 12 not in drawn.decode()
 
 
 def pages() -> list[Page]:
