@@ -1,12 +1,13 @@
 """The power of a metered run over time, stacked by component, with its phases as bands under it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, MultipleLocator
 
 from fairprint.audit.metered import MeteredRecord, SpanRecord
 from fairprint.reports.figures import BLUE, GREEN, INK, PURPLE, QUIET, VERMILLION, blank, short, svg
@@ -21,6 +22,9 @@ LEAST_STEPS = 2
 
 _LOOKS = {"cpu": (BLUE, ""), "gpu": (VERMILLION, "///"), "ram": (GREEN, "\\\\")}
 _OTHER = (PURPLE, "xx")
+_ROUND_S = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200)
+_SLIM = 0.02
+"""Bands that take a smaller share of the run have an edge of their own colour, so that they stay visible."""
 _BAND = 0.17
 """Height of a row of bands in inches."""
 
@@ -97,11 +101,11 @@ def power_plot(shown: Sequence[Step], rows: dict[str, list[SpanRecord]]) -> byte
         lowest = under or axes
         axes.set_xlim(shown[0].begin_s, end_s)
         lowest.set_xlabel("Time since the begin of the run")
-        lowest.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 1.5, 2, 3, 6, 10]))
+        lowest.xaxis.set_major_locator(_ticks(end_s - shown[0].begin_s))
         lowest.xaxis.set_major_formatter(FuncFormatter(lambda at, _: _time(at, end_s)))
         if under is not None:
             axes.tick_params(axis="x", length=0, labelbottom=False)
-            _bands(under, rows)
+            _bands(under, rows, _SLIM * (end_s - shown[0].begin_s))
         return svg(figure)
 
 
@@ -110,6 +114,14 @@ def _axes(figure: Figure, low: float) -> tuple[Axes, Axes | None]:
         return figure.add_subplot(), None
     axes, under = figure.subplots(2, 1, sharex=True, height_ratios=(1.9, low))
     return axes, under
+
+
+def _ticks(length_s: float) -> Locator:
+    """Return where the marks of an axis of time are: on whole minutes or hours where these are enough."""
+    if length_s < 120:
+        return MaxNLocator(6, steps=[1, 2, 3, 5, 10])
+    step_s = next((step for step in _ROUND_S if length_s / step <= 6), None)
+    return MultipleLocator(step_s or 86_400 * math.ceil(length_s / 86_400 / 6))
 
 
 def _time(at: float, end_s: float) -> str:
@@ -153,19 +165,18 @@ def _power(axes: Axes, shown: Sequence[Step]) -> None:
     )
 
 
-def _bands(axes: Axes, rows: dict[str, list[SpanRecord]]) -> None:
+def _bands(axes: Axes, rows: dict[str, list[SpanRecord]], slim_s: float) -> None:
     for y, spans in enumerate(rows.values()):
-        for done in (True, False):
-            parts = [(s.begin_s, max(s.end_s - s.begin_s, 0.0)) for s in spans if (s.status == "done") is done]
+        done = [span for span in spans if span.status == "done"]
+        looks = (
+            ([span for span in done if span.duration_s >= slim_s], QUIET, "white", ""),
+            ([span for span in done if span.duration_s < slim_s], QUIET, QUIET, ""),
+            ([span for span in spans if span.status != "done"], "white", INK, "////"),
+        )
+        for some, face, edge, hatch in looks:
+            parts = [(span.begin_s, max(span.end_s - span.begin_s, 0.0)) for span in some]
             if parts:
-                axes.broken_barh(
-                    parts,
-                    (y - 0.36, 0.72),
-                    facecolor=QUIET if done else "white",
-                    edgecolor="white" if done else INK,
-                    hatch="" if done else "////",
-                    linewidth=0.6,
-                )
+                axes.broken_barh(parts, (y - 0.36, 0.72), facecolor=face, edgecolor=edge, hatch=hatch, linewidth=0.6)
     axes.set_ylim(len(rows) - 0.45, -0.55)
     axes.set_yticks(range(len(rows)), [short(label, 22) for label in rows])
     axes.tick_params(axis="y", length=0)

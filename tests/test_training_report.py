@@ -345,6 +345,22 @@ def test_many_names_of_spans_become_bands_by_phase() -> None:
     assert list(training_figure.bands(spans)) == ["trial", "evaluation"]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "marks"),
+    [
+        (3.0, ["0 s", "1 s", "2 s", "3 s"]),
+        (600.0, ["0:00", "2:00", "4:00", "6:00", "8:00", "10:00"]),
+        (60_000.0, ["0:00", "3:00:00", "6:00:00", "9:00:00", "12:00:00", "15:00:00"]),
+        (1_000_000.0, ["0:00", "48:00:00", "96:00:00", "144:00:00", "192:00:00", "240:00:00"]),
+    ],
+)
+def test_the_axis_of_time_is_marked_at_round_times(seconds: float, marks: list[str]) -> None:
+    steps, _ = training_figure.steps(sample_metered(curve=curve(seconds, 7)))
+    labels = [e.text for e in ElementTree.fromstring(training_figure.power_plot(steps, {})).iter() if e.text]
+    shown = [label.replace(numbers.NBSP, " ") for label in labels if re.search(r"^\d+:|\ds$|\d.s$", label)]
+    assert [mark for mark in marks if mark not in shown] == [] and len(shown) <= 8
+
+
 def test_steps_are_joined_so_that_none_is_short_and_no_energy_is_lost() -> None:
     times = [0.0, 1.0, 1.001, 2.0, 2.6, 2.7, 3.0]
     points = tuple(CurvePoint(time_s=t, energy_kwh={"cpu": kwh(t**2, 1), "gpu": 0.0, "ram": kwh(20, t)}) for t in times)
