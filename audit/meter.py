@@ -103,6 +103,9 @@ class _Elsewhere:
     folder: MeteredFolder | None = None
     record: MeteredRecord | None = None
 
+    def __init__(self, budget: Budget | None) -> None:
+        self.budget = budget
+
     def begin(self, name: str, phase: str, parent: str) -> str:
         return ROOT
 
@@ -279,6 +282,18 @@ def active() -> Run | None:
     return _run
 
 
+def budgeted() -> bool:
+    """Whether the run that this block is a part of has a budget, also where another process of the job meters it."""
+    span = current()
+    while span is not None:
+        if isinstance(span._host, Run):
+            return span._host.limit_kwh is not None
+        if isinstance(span._host, _Elsewhere) and span._host.budget is not None:
+            return True
+        span = span._parent
+    return False
+
+
 def measure(
     name: str = "run",
     *,
@@ -329,7 +344,7 @@ def measure(
     if (outer := _outer()) is not None:
         return Span(name, phase, host=outer)
     if any(os.environ.get(rank, "0") != "0" for rank in _LOCAL_RANKS):
-        return Span(name, phase, host=_Elsewhere())
+        return Span(name, phase, host=_Elsewhere(budget))
     grid = resolve_grid(country_iso_code, region=region, cloud_region=cloud_region, kg_per_kwh=kg_per_kwh)
     conditions = Conditions(grid=grid, pue=pue, wue=wue, interval_s=interval_s)
     if budget is not None:

@@ -174,6 +174,12 @@ class Run:
         """Return the energy up to the last sample."""
         return self._spent_kwh
 
+    @property
+    def limit_kwh(self) -> float | None:
+        """Energy at which the budget is spent; None without one."""
+        budget = self._about.budget
+        return None if budget is None else budget.limit_kwh(self._conditions.grid, self._conditions.pue)
+
     def _mark(self, event: str, **told: Any) -> None:
         if self._done or os.getpid() != self._pid:
             return

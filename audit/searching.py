@@ -1,8 +1,10 @@
 """The trials of a search, or the trainings of a run, with what lies between them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from fairprint.audit.metered import Fate, MeteredRecord
+from fairprint.audit.metered import Fate, MeteredRecord, SpanRecord
 
 BETWEEN = "between trials"
 
@@ -26,9 +28,11 @@ class Trial:
 def trials(record: MeteredRecord) -> tuple[Trial, ...]:
     """Return the trainings that a run holds, failed and pruned ones too, and last what lies between them.
 
-    Their energies add up to that of the run. What is too short to be measured lies between.
+    Their energies add up to that of the run. What is too short to be measured lies between. Of trainings that went on
+    at the same time each has the energy of the whole machine: they cannot be added up, and nothing is told between.
     """
     own = {span.span for span in record.spans if span.phase in ("trial", "train")}
+    outermost = [span for span in record.spans if span.span in own and not _inside(record, span.parent, own)]
     found = [
         Trial(
             name=span.name,
@@ -37,19 +41,35 @@ def trials(record: MeteredRecord) -> tuple[Trial, ...]:
             energy_kwh=span.energy_kwh,
             reason=span.reason,
         )
-        for span in record.spans
-        if span.span in own and not _inside(record, span.parent, own)
+        for span in outermost
     ]
     total = record.footprint.energy_kwh
     known = sum(trial.energy_kwh for trial in found if trial.energy_kwh is not None)
+    reason = record.footprint.reason if total is None else None
+    if total is not None and _overlap(outermost):
+        reason = "trainings went on at the same time: their energies cannot be added up"
     left = Trial(
         name=BETWEEN,
         status=None,
-        duration_s=record.footprint.duration_s - sum(trial.duration_s for trial in found),
-        energy_kwh=None if total is None else total - known,
-        reason=record.footprint.reason if total is None else None,
+        duration_s=record.footprint.duration_s - _covered_s(outermost),
+        energy_kwh=None if total is None or reason is not None else total - known,
+        reason=reason,
     )
     return (*found, left)
+
+
+def _overlap(spans: Sequence[SpanRecord]) -> bool:
+    ordered = sorted(spans, key=lambda span: span.begin_s)
+    return any(after.begin_s < before.end_s for before, after in pairwise(ordered))
+
+
+def _covered_s(spans: Sequence[SpanRecord]) -> float:
+    """Return for how long at least one of them went on."""
+    covered_s, until_s = 0.0, 0.0
+    for span in sorted(spans, key=lambda span: span.begin_s):
+        covered_s += max(0.0, span.end_s - max(span.begin_s, until_s))
+        until_s = max(until_s, span.end_s)
+    return covered_s
 
 
 def _inside(record: MeteredRecord, parent: str | None, own: set[str]) -> bool:

@@ -14,40 +14,59 @@ A loop of one's own, with accelerate or without, uses `measure` itself:
 """
 
 import contextlib
+import functools
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Unpack
 
 from transformers.trainer_callback import TrainerCallback
 
-from fairprint.audit.meter import Options, Span, active, current, fate, measure
+from fairprint.audit.meter import Options, Span, active, budgeted, current, fate, measure
 from fairprint.audit.metered import Phase
+from fairprint.audit.metering import Run
 from fairprint.audit.remaining import Forecast, forecast
+from fairprint.probes.errors import UsageError
 
 log = logging.getLogger("fairprint")
+
+MOST_POINTS = 400
+"""So many samples are kept for the forecast; where there are more, every other one goes."""
+
+_LOCAL_SIZES = ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE", "OMPI_COMM_WORLD_LOCAL_SIZE")
 
 
 class MeterCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
     """Marks the epochs of a training as spans, and stops it when the budget of the run is spent.
 
     Used alone, inside of ``with measure(...)``, it is blind to failures: of a training that raises, the last epoch is
-    cut off by the end of the run. `meter_trainer` closes it as failed.
+    cut off by the end of the run, or by the next training. `meter_trainer` closes it as failed.
+
+    The budget stops a training between two steps, with a checkpoint of just that state: nothing is evaluated or drawn
+    between the step and the checkpoint that an uninterrupted training would not, so that what resumes from it goes the
+    same way. After the last step of an epoch it waits for what comes at its end.
 
     Attributes:
         forecast: the energy of the whole training, foretold; None before the first step.
+        stopped: whether the budget ended the training.
+        parameters: of the model that is trained; 0 until the first step, since a search may vary it.
     """
 
     def __init__(self) -> None:
         self.forecast: Forecast | None = None
+        self.stopped = False
+        self.parameters = 0
+        self._saved = self._warned = False
         self._epoch: Span | None = None
         self._points: list[tuple[int, float]] = []
         self._before_kwh = 0.0
         self._at_epoch = 0.0
-        self.stopped = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **told: Any) -> None:
         """Begin anew: a Trainer may train several times."""
-        self._points, self._epoch, self.stopped, self.forecast = [], None, False, None
+        self.end_epoch("truncated", "another training began")
+        self._points, self.forecast, self.parameters = [], None, 0
+        self.stopped = self._saved = self._warned = False
         self._first_step, self._at_epoch = state.global_step, float(state.epoch or 0.0)
         run = active()
         self._before_kwh = run.so_far_kwh() if run is not None else 0.0
@@ -56,30 +75,47 @@ class MeterCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
         """Begin a span."""
         self._epoch = measure(f"epoch {int(state.epoch or 0) + 1}", phase="epoch").start()
 
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **told: Any) -> None:
-        """End it."""
-        self._count_epochs(state)
-        self.end_epoch("stopped" if self.stopped else "done")
-
     def on_step_end(self, args: Any, state: Any, control: Any, **told: Any) -> Any:
         """Count a step; stop, with a checkpoint, where the budget is spent."""
-        span, run = current(), active()
-        if span is not None:
+        if (span := current()) is not None:
             span.count(steps=1)
-        if run is None:
-            return control
-        self._foretell(state, run.so_far_kwh() - self._before_kwh)
-        if run.exhausted.is_set() and not self.stopped:
-            self.stopped = True
-            run.stopped_by_budget()
-            log.warning("the training stops, with a checkpoint from which it can go on: its budget is spent")
-            control.should_save = control.should_training_stop = True
+        if (run := active()) is not None:
+            self._foretell(state, run)
+        whole_epoch = float(state.epoch or 0.5).is_integer()
+        if _spent(args) and not whole_epoch and state.global_step < state.max_steps:
+            self._stop(args, control)
         return control
 
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **told: Any) -> Any:
+        """End the span; stop, with a checkpoint, where the budget is spent."""
+        self._count_epochs(state)
+        self.end_epoch("stopped" if self.stopped else "done")
+        if self.stopped:  # in the middle of the epoch: an evaluation now would draw numbers, and be one too many
+            control.should_save, control.should_evaluate = not self._saved, False
+        elif _spent(args) and state.global_step < state.max_steps:
+            self._stop(args, control)
+        return control
+
+    def on_save(self, args: Any, state: Any, control: Any, **told: Any) -> None:
+        """See that the checkpoint is there from which a stopped training goes on."""
+        self._saved = self.stopped
+
+    def _stop(self, args: Any, control: Any) -> None:
+        self.stopped = True
+        if (run := active()) is not None:
+            run.stopped_by_budget()
+        log.warning("the training stops, with a checkpoint from which it can go on: its budget is spent")
+        control.should_save = control.should_training_stop = True
+        if getattr(args.save_strategy, "value", args.save_strategy) == "best":
+            control.should_evaluate = False  # an evaluation would decide that this is not the best, and not save it
+
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
-        """Show the energy so far, and what it will be, beside the loss."""
+        """Show the energy so far, and what it will be, beside the loss.
+
+        What an evaluation logs is also what it returns, from which a search takes its objective: nothing is added.
+        """
         run = active()
-        if run is None or logs is None:
+        if run is None or logs is None or not {"loss", "train_runtime"} & logs.keys():
             return
         logs["energy_kwh"] = spent_kwh = run.so_far_kwh() - self._before_kwh
         for key in ("value", "low", "high"):
@@ -88,9 +124,9 @@ class MeterCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
                 logs["energy_forecast" + ("" if key == "value" else f"_{key}") + "_kwh"] = max(told, spent_kwh)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **told: Any) -> None:
-        """Close an epoch that was left in its middle."""
+        """Close an epoch left in its middle: a search that prunes tells of the end first, and raises then."""
         self._count_epochs(state)
-        self.end_epoch("stopped" if self.stopped else "done")
+        self.end_epoch("pruned" if state.is_hyper_param_search else "done")
 
     def end_epoch(self, status: Any, note: str = "") -> None:
         """End the span of the epoch, where one is open."""
@@ -104,11 +140,43 @@ class MeterCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
             self._at_epoch += passed
             span.count(epochs=passed)
 
-    def _foretell(self, state: Any, spent_kwh: float) -> None:
-        done = state.global_step - self._first_step
-        if not self._points or spent_kwh > self._points[-1][1]:
-            self._points.append((done, spent_kwh))
-            self.forecast = forecast(self._points, state.max_steps - self._first_step)
+    def _foretell(self, state: Any, run: Run) -> None:
+        done, spent_kwh = state.global_step - self._first_step, run.so_far_kwh() - self._before_kwh
+        if self._points and spent_kwh <= self._points[-1][1]:
+            return
+        self._points.append((done, spent_kwh))
+        if len(self._points) > MOST_POINTS:
+            del self._points[-2:0:-2]
+        self.forecast = found = forecast(self._points, state.max_steps - self._first_step)
+        limit_kwh = run.limit_kwh
+        if found.value is None or limit_kwh is None or self._warned or found.value + self._before_kwh <= limit_kwh:
+            return
+        self._warned = True
+        low, high = (f"{self._before_kwh + (edge or 0.0):.3g}" for edge in (found.low, found.high))
+        told = (
+            f"the budget of {limit_kwh:.3g} kWh is less than what the training is foretold to need: "
+            f"{self._before_kwh + found.value:.3g} kWh ({low} to {high}), after {done} of its steps"
+        )
+        log.warning("%s", told)
+        run.note(told)
+
+
+def _spent(args: Any) -> bool:
+    """Return whether the budget of the run is spent, for all processes of a job in the same way.
+
+    Only one process of a machine meters. Were it to stop by itself, the others would wait for it forever.
+    """
+    run = active()
+    spent = run is not None and run.exhausted.is_set()
+    if getattr(args, "world_size", 1) < 2 or not budgeted():
+        return spent
+    import torch
+
+    if not torch.distributed.is_initialized():
+        return spent
+    told = torch.tensor(int(spent), device=args.device)
+    torch.distributed.all_reduce(told, op=torch.distributed.ReduceOp.MAX)
+    return bool(told.item())
 
 
 def meter_trainer(trainer: Any, *, name: str = "", **options: Unpack[Options]) -> Any:
@@ -120,7 +188,9 @@ def meter_trainer(trainer: Any, *, name: str = "", **options: Unpack[Options]) -
     ``stopped``. Evaluations and checkpoints are spans too. The energy stands in the metrics that ``train`` returns.
 
     Tokens are those of ``input_ids``, padding included; FLOPs are 6 x parameters without embeddings x tokens (Kaplan et
-    al. 2020, section 2.1), which leaves out attention and counts frozen weights as if they were trained.
+    al. 2020, section 2.1), which leaves out attention and counts frozen weights as if they were trained. Of several
+    processes on one machine that train together each is taken to do as much as the one that meters, and all must call
+    this function, with the same budget.
 
     Args:
         trainer: a transformers Trainer, or one that inherits from it.
@@ -128,19 +198,26 @@ def meter_trainer(trainer: Any, *, name: str = "", **options: Unpack[Options]) -
         options: store, place, PUE, WUE, interval, lineage and budget, as `measure` takes them.
 
     Raises:
-        UsageError: the place, the PUE, the WUE, the interval or the budget is impossible.
+        UsageError: the place, the PUE, the WUE, the interval or the budget is impossible, or the Trainer is metered.
     """
+    if any(isinstance(callback, MeterCallback) for callback in trainer.callback_handler.callbacks):
+        raise UsageError(
+            "this Trainer is metered already: everything would be counted twice",
+            hint="call meter_trainer once, and give the Trainer no MeterCallback",
+        )
     name = name or type(trainer.model).__name__
     measure(name, **options)  # what is impossible is refused now, and not after hours of preparation
     _without_another_meter(trainer)
     callback = MeterCallback()
-    trainer.callback_handler.callbacks.insert(0, callback)  # before those that print what is logged
+    callbacks = trainer.callback_handler.callbacks
+    # behind what plans evaluations and checkpoints, before those that print what is logged
+    callbacks.insert(1 if callbacks and type(callbacks[0]).__name__ == "DefaultFlowCallback" else 0, callback)
     _wrap_train(trainer, name, callback, options)
     _wrap(trainer, "hyperparameter_search", lambda *_, **__: measure(f"{name}: search", **options))
     _wrap(trainer, "evaluate", lambda *_, **__: _inside("evaluation", "evaluation"))
     _wrap(trainer, "predict", lambda *_, **__: _inside("prediction", "evaluation"))
     _wrap(trainer, "_save_checkpoint", lambda *_, **__: _inside("checkpoint", "checkpoint"))
-    _count_work(trainer)
+    _count_work(trainer, callback)
     return trainer
 
 
@@ -157,6 +234,7 @@ def _wrap(trainer: Any, method: str, context: Callable[..., Any]) -> None:
     if inner is None:
         return
 
+    @functools.wraps(inner)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         with context(*args, **kwargs):
             return inner(*args, **kwargs)
@@ -167,9 +245,11 @@ def _wrap(trainer: Any, method: str, context: Callable[..., Any]) -> None:
 def _wrap_train(trainer: Any, name: str, callback: MeterCallback, options: Options) -> None:
     inner, calls = trainer.train, 0
 
+    @functools.wraps(inner)
     def train(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
+        _without_another_meter(trainer)
         trial = kwargs.get("trial") if "trial" in kwargs else args[1] if len(args) > 1 else None
         phase: Phase = "train" if trial is None else "trial"
         told = name if phase == "train" else f"trial {getattr(trial, 'number', calls - 1)}"
@@ -184,34 +264,44 @@ def _wrap_train(trainer: Any, name: str, callback: MeterCallback, options: Optio
                 span.stop(status, note)
                 raise
             span.stop("stopped" if callback.stopped else "done")
+        if callback.stopped and trial is not None and trainer.args.world_size < 2:
+            with contextlib.suppress(AttributeError, RuntimeError):  # none of optuna, or of no running search
+                trial.study.stop()  # else each trial to come would train for one step
         record = outer.record if isinstance(outer, Span) else None
         if record is not None:
             told_s = {"energy_kwh": record.footprint.energy_kwh, "emissions_kg": record.footprint.emissions_kg}
             known = {key: value for key, value in told_s.items() if value is not None}
-            output.metrics.update(known)
+            if isinstance(metrics := getattr(output, "metrics", None), dict):
+                metrics.update(known)
             trainer.state.log_history.append({**known, "run_id": record.run_id, "step": trainer.state.global_step})
         return output
 
     trainer.train = train
 
 
-def _count_work(trainer: Any) -> None:
+def _count_work(trainer: Any, callback: MeterCallback) -> None:
     """Count what goes through the model at each step of the training."""
-    inner, parameters = trainer.training_step, 0
+    inner, processes = trainer.training_step, _processes()
 
+    @functools.wraps(inner)
     def training_step(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        nonlocal parameters
         span = current()
         if span is not None and isinstance(inputs, Mapping):
-            parameters = parameters or _parameters(trainer.model)
+            callback.parameters = callback.parameters or _parameters(trainer.model)
             ids = inputs.get("input_ids")
-            tokens = int(ids.numel()) if ids is not None else 0
+            tokens = processes * int(ids.numel()) if ids is not None else 0
             first = next((value for value in inputs.values() if getattr(value, "ndim", 0) > 0), None)
-            samples = 0 if first is None else int(first.shape[0])
-            span.count(samples=samples, tokens=tokens, flops=6.0 * parameters * tokens)
+            samples = 0 if first is None else processes * int(first.shape[0])
+            span.count(samples=samples, tokens=tokens, flops=6.0 * callback.parameters * tokens)
         return inner(model, inputs, *args, **kwargs)
 
     trainer.training_step = training_step
+
+
+def _processes() -> int:
+    """Return how many processes of the job are on this machine, of which one meters them all."""
+    told = next((os.environ[name] for name in _LOCAL_SIZES if name in os.environ), "1")
+    return int(told) if told.isdigit() else 1
 
 
 def _parameters(model: Any) -> int:
