@@ -12,7 +12,15 @@ from pathlib import Path
 from fairprint.audit.meter import Span, active
 from fairprint.audit.metered import Fate, MeteredRecord
 from fairprint.audit.metering import Run
-from fairprint.audit.process_group import Child, Witness, adopt_orphans, ended_early, find_program, held_back
+from fairprint.audit.process_group import (
+    Child,
+    Witness,
+    adopt_orphans,
+    ended_early,
+    find_program,
+    held_back,
+    occupy_closed_streams,
+)
 from fairprint.probes.errors import CommandError, StoreError, UsageError
 
 LOOK_EVERY_S = 0.25
@@ -91,6 +99,7 @@ def run_command(
     if not (math.isfinite(grace_s) and grace_s >= 0):
         raise UsageError(f"a grace of {grace_s} s is impossible: expected 0 or more")
     path = find_program(command[0])
+    occupy_closed_streams()
     with contextlib.ExitStack() as at_end:
         with held_back() as mask:
             witness = Witness()

@@ -83,6 +83,18 @@ def adopt_orphans() -> bool:
     return False
 
 
+def occupy_closed_streams() -> None:
+    """Keep files of this process from becoming its stdin, stdout or stderr where it was started without one of them.
+
+    A program that it starts is without it as well.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)  # takes the lowest number that is free
+
+
 @contextlib.contextmanager
 def held_back() -> Iterator[set[int]]:
     """Hold back the signals that are passed on while its block runs; give what was held back before.

@@ -1,6 +1,7 @@
 """The command that meters another one."""
 
 import contextlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,7 +124,7 @@ def _close(ended: "Ended", store: Path, file: Path | None, tell: Callable[[str],
             file.write_text(to_json(ended.record), encoding="utf-8")
         except OSError as error:
             tell(f"{file} could not be written: {error.strerror}")
-    if not quiet:
+    if not quiet and sys.stderr is not None:  # without stderr the summary would go to stdout, which is the command's
         from fairprint.reports.metered_table import print_summary
         from fairprint.reports.terminal import stderr
 

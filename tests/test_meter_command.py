@@ -300,13 +300,16 @@ def test_what_was_metered_before_the_meter_was_killed_can_be_recovered(
     assert [row["status"] for row in cli("runs", "list")] == ["truncated"]
 
 
-def test_a_signal_that_comes_before_the_command_was_started_ends_the_meter_without_it(start: Start) -> None:
-    process = start("--", "touch", "started")
+def test_a_signal_before_the_command_was_started_ends_the_meter_without_it_and_stdout_stays_empty(start: Start) -> None:
+    def without_stderr() -> None:
+        os.close(2)
+
+    process = start("--", "touch", "started", preexec_fn=without_stderr)
     until(lambda: STORE.is_dir() and any(STORE.iterdir()))
     process.terminate()
-    code, out, _ = ended(process)
+    code, out, err = ended(process)
 
-    assert (code, out) == (128 + signal.SIGTERM, b"")
+    assert (code, out, err) == (128 + signal.SIGTERM, b"", "")
     assert not Path("started").exists()
     assert "ended by SIGTERM before the command was started" in the_run().record().notes
 
