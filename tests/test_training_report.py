@@ -814,7 +814,7 @@ def test_audits_and_trainings_of_one_store_come_on_one_page(
     [
         ("20260301T", "could be 20260301T100000000Z-fine-tune-1a2b, 20260301T110000000Z-fine-tune-cafe"),
         ("elsewhere", "no run 'elsewhere' in"),
-        ("dead", "20260302T100000000Z-x-dead has no record"),
+        ("dead", "20260302T100000000Z-x-dead is not finished"),
     ],
 )
 def test_a_run_that_cannot_be_shown_is_named_with_a_way_out(
