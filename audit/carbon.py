@@ -26,7 +26,7 @@ WARN_SHARE = 0.5
 MAX_LOSS = 0.05
 """From this share of the duration without a sample on, a warning says so."""
 
-IDLE_BY_MODEL = "power without load as the models of the sensors say it, over the duration"
+IDLE_BY_MODEL = "power without load as the models of the sensors say it, over the time that the samples cover"
 
 
 def sensors() -> tuple[Component, ...]:
@@ -162,7 +162,9 @@ def _above_idle(components: Sequence[Component], energy_kwh: float | None, seen:
             method = "the lowest power of any sample of this run, or what the model of the sensor says; at least"
         else:
             return None, f"not known: nobody saw the {part.name} idle"
-    return max(0.0, energy_kwh - floor_w * seen.duration_s / 3.6e6), method
+    # over the time that the samples cover, as the energy is
+    covered_s = seen.last.covered_s - seen.first.covered_s if seen.last and seen.first else seen.duration_s
+    return max(0.0, energy_kwh - floor_w * covered_s / 3.6e6), method
 
 
 def _failure(components: Sequence[Component], seen: Seen) -> str | None:
