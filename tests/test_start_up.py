@@ -1,9 +1,9 @@
 """How fast the command answers, and what it loads to do so."""
 
 import json
+import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,9 +65,12 @@ COMMANDS = list(commands(get_command(app)))
 def test_help_answers_at_once(tmp_path: Path) -> None:
     seconds = []
     for _ in range(5):
-        began = time.perf_counter()
+        before = os.times()
         done = subprocess.run([COMMAND, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
-        seconds.append(time.perf_counter() - began)
+        after = os.times()
+        # the processor's time: how long one waits for it on a busy machine is no matter of ours
+        spent = after.children_user - before.children_user + after.children_system - before.children_system
+        seconds.append(spent)
         assert done.returncode == 0, done.stderr
         assert "Usage: fairprint" in done.stdout
 
