@@ -208,18 +208,25 @@ def test_what_cannot_be_judged_has_exit_codes_of_its_own(project: Project) -> No
 
 def test_an_interrupted_check_ends_with_130(project: Project) -> None:
     project.audit(project.before)
-    os.mkfifo(project.folder / "fairprint-baseline.json")  # nobody writes to it, so that the check waits
+    baseline = project.folder / "fairprint-baseline.json"
+    os.mkfifo(baseline)  # nothing is written to it, so that the check waits
     with subprocess.Popen([FAIRPRINT, "check"], cwd=project.folder, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
-        while not waits_for_the_baseline(process.pid) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        writer = opened_beside_a_reader(baseline)
         process.send_signal(signal.SIGINT)
         _, shown = process.communicate(timeout=30)
+        os.close(writer)
     assert process.returncode == 130 and shown.strip() == "interrupted"
 
 
-def waits_for_the_baseline(pid: int) -> bool:
-    return "fifo" in Path(f"/proc/{pid}/wchan").read_text()
+def opened_beside_a_reader(pipe: Path) -> int:
+    """Open a named pipe for writing as soon as somebody reads from it; nothing is written."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert time.monotonic() < deadline, "nobody reads the baseline"
+            time.sleep(0.02)
 
 
 def test_a_check_starts_quickly_and_loads_no_model_library(project: Project) -> None:
