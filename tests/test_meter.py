@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -75,6 +76,8 @@ def run(store: Path) -> tuple[MeteredRecord, Clocked, float]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(carbon_sensors.Session, "close", closing)
+        # meters find each other by the temporary folder: those of other tests are none of these
+        patch.setattr(tempfile, "tempdir", str(store.parent))
         with measure("a training", store=store, country_iso_code="FRA", pue=1.5, wue=1.8, interval_s=0.5) as outer:
             with clocked.around("data"), measure("data", phase="data"):
                 clocked.work("data", 0.8)

@@ -59,7 +59,8 @@ def start(script: str, store: Path, *before: str, **variables: str) -> subproces
         stderr=subprocess.PIPE,
         text=True,
         cwd=store.parent,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
+        # meters find each other by the temporary folder: those of other tests are none of these
+        env={**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(store.parent), **variables},
     )
 
 
