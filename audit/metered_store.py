@@ -18,36 +18,19 @@ from fairprint.audit.journal import JOURNAL, read_events, read_journal
 from fairprint.audit.metered import MeteredRecord, Opening
 from fairprint.audit.records import to_json
 from fairprint.audit.settling import record_of
-from fairprint.audit.store import RunFolder, Store, chosen, new_run_id, read_stored, write_new
+from fairprint.audit.store import RunFolder, Store, StoredRun, chosen, new_run_id, read_stored, write_new
 from fairprint.probes.errors import StoreError, UsageError
 
 _NO_RECORD = "its journal is kept: make room and run fairprint runs recover"
 
 
-class MeteredFolder:
-    """One metered run in the store.
-
-    Attributes:
-        path: its folder; the last part is the run id.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def run_id(self) -> str:
-        """Id of the run."""
-        return self.path.name
+class MeteredFolder(StoredRun):
+    """One metered run in the store."""
 
     @property
     def journal(self) -> Path:
         """Where its journal is."""
         return self.path / JOURNAL
-
-    @property
-    def finished(self) -> bool:
-        """Whether the record has been written."""
-        return (self.path / "run.json").is_file()
 
     def lock(self) -> int:
         """Hold the run while this process lives; return the open file."""
@@ -138,9 +121,7 @@ def begin_metered(store: Path, name: str, started: datetime) -> MeteredFolder:
         UsageError: the store is no folder.
         StoreError: it cannot be written.
     """
-    if store.exists() and not store.is_dir():
-        raise UsageError(f"the store {store} is not a folder", hint="--store takes a folder; it is made if missing")
-    folder = MeteredFolder(store / new_run_id(name, started))
+    folder = MeteredFolder(Store(store).path / new_run_id(name, started))
     try:
         folder.path.mkdir(parents=True)
     except OSError as error:

@@ -132,8 +132,7 @@ class Run:
         if self._first is not None:
             self._write_sample(self._first)
         self._look_around()
-        if about.budget is not None:
-            self._journal.write("budget", budget=about.budget.told("kept").model_dump(mode="json"))
+        self._tell_budget()
         self._journal.sync()
         os.environ[METER] = str(self.folder.path.resolve())
         atexit.register(self._at_exit)
@@ -244,10 +243,9 @@ class Run:
             self._journal.write("overlap", **other.model_dump(mode="json"))
 
     def _check_budget(self) -> None:
-        budget = self._about.budget
-        if budget is None:
+        budget, limit_kwh = self._about.budget, self.limit_kwh
+        if budget is None or limit_kwh is None:
             return
-        limit_kwh = budget.limit_kwh(self._conditions.grid, self._conditions.pue)
         share = self._spent_kwh / limit_kwh
         outcome: Outcome = "exceeded" if share >= 1 else "warned" if share >= budget.warn_share else "kept"
         if outcome == self._outcome or self._outcome in ("exceeded", "stopped"):
@@ -255,7 +253,7 @@ class Run:
         self._outcome = outcome
         told = f"{100 * share:.0f} % of the budget is spent: {self._spent_kwh:.3g} of {limit_kwh:.3g} kWh"
         log.warning("%s", told)
-        self._journal.write("budget", budget=budget.told(outcome, told).model_dump(mode="json"))
+        self._tell_budget(told)
         if outcome == "exceeded":
             self.exhausted.set()
 
@@ -263,8 +261,12 @@ class Run:
         """Take down that the budget ended the work, cleanly."""
         if self._about.budget is not None and self._outcome != "stopped":
             self._outcome = "stopped"
-            told = f"stopped at {self._spent_kwh:.3g} kWh, since the budget was spent"
-            self._journal.write("budget", budget=self._about.budget.told("stopped", told).model_dump(mode="json"))
+            self._tell_budget(f"stopped at {self._spent_kwh:.3g} kWh, since the budget was spent")
+
+    def _tell_budget(self, *remarks: str) -> None:
+        if self._about.budget is not None:
+            told = self._about.budget.told(self._outcome, *remarks)
+            self._journal.write("budget", budget=told.model_dump(mode="json"))
 
     # the end
 
@@ -300,14 +302,18 @@ class Run:
         """Give back what this run took of the process."""
         if os.environ.get(METER) == str(self.folder.path.resolve()):
             del os.environ[METER]
+        self._give_back()
+        if self._session is not None:
+            self._session.close()
+        self._neighbours.leave()
+
+    def _give_back(self) -> None:
+        """Give back the signals and the end of the process."""
         atexit.unregister(self._at_exit)
         for number, before in self._handlers.items():
             with contextlib.suppress(ValueError):  # not the main thread: the handler stays, and hands on
                 if signal.getsignal(number) == self._on_signal:
                     signal.signal(number, signal.SIG_DFL if before is None else before)
-        if self._session is not None:
-            self._session.close()
-        self._neighbours.leave()
 
     def _at_exit(self) -> None:
         self.finish("truncated", "the program ended while it was metered")
@@ -327,9 +333,6 @@ class Run:
     def forget(self) -> None:
         """In a forked child: this run is the parent's."""
         self._done = True
-        atexit.unregister(self._at_exit)
-        for number, before in self._handlers.items():
-            if signal.getsignal(number) == self._on_signal:
-                signal.signal(number, signal.SIG_DFL if before is None else before)
+        self._give_back()
         with contextlib.suppress(OSError):
             os.close(self._lock)

@@ -60,7 +60,7 @@ def record_of(told: Told, others: Sequence[Mapping[str, Any]] = (), notes: Seque
         overlaps=tuple(Overlap(run_id=e["run_id"], began_before=e["began_before"]) for e in told.of("overlap")),
         work=_work(told.events).get(ROOT, WorkDone()),
         budget=_budget(told),
-        checks=tuple(dict.fromkeys(event["text"] for event in told.of("check"))),
+        checks=_checks(told),
         notes=(*notes, *(event["text"] for event in told.of("note")), *_ended(told, close)),
     )
 
@@ -89,10 +89,6 @@ def _later(started_at: str, seconds: float) -> str:
 
 def _footprint(told: Told, samples: Sequence[Mapping[str, Any]], curve: Curve, end_s: float) -> Footprint:
     opening = told.opening
-    readings = [
-        Reading(clock_s=s["t"], energy_kwh=dict(s["kwh"]), covered_s=s["covered_s"]) for s in (samples[:1] or [])
-    ]
-    readings += [Reading(clock_s=s["t"], energy_kwh=dict(s["kwh"]), covered_s=s["covered_s"]) for s in samples[-1:]]
     cpu = [e for e in told.events if e.get("own_cpu_s") is not None and e.get("machine_cpu_s") is not None]
     own_s = machine_s = None
     if cpu and opening.own_cpu_s is not None and opening.machine_cpu_s is not None:
@@ -100,8 +96,8 @@ def _footprint(told: Told, samples: Sequence[Mapping[str, Any]], curve: Curve, e
         machine_s = cpu[-1]["machine_cpu_s"] - opening.machine_cpu_s
     found = Seen(
         components=opening.components,
-        first=readings[0] if readings else None,
-        last=readings[-1] if readings else None,
+        first=_reading(samples[0]) if samples else None,
+        last=_reading(samples[-1]) if samples else None,
         started_at=opening.started_at,
         duration_s=end_s,
         own_cpu_s=own_s,
@@ -109,13 +105,21 @@ def _footprint(told: Told, samples: Sequence[Mapping[str, Any]], curve: Curve, e
         gpus=opening.gpus,
         gpus_seen=max((int(e["gpus_seen"]) for e in told.of("sample") if "gpus_seen" in e), default=0),
         idle_w=curve.lowest_w(opening.interval_s / 2),
-        remarks=tuple(dict.fromkeys(event["text"] for event in told.of("check"))),
+        remarks=_checks(told),
         failure=opening.failure,
     )
     return settled(
         found,
         Conditions(grid=opening.grid, pue=opening.pue, wue=opening.wue, interval_s=opening.interval_s),
     )
+
+
+def _reading(sample: Mapping[str, Any]) -> Reading:
+    return Reading(clock_s=sample["t"], energy_kwh=dict(sample["kwh"]), covered_s=sample["covered_s"])
+
+
+def _checks(told: Told) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(event["text"] for event in told.of("check")))
 
 
 def _spans(

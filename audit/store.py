@@ -71,8 +71,8 @@ class ItemRow:
     flags: str = ""
 
 
-class RunFolder:
-    """One run in the store.
+class StoredRun:
+    """A run in the store, of whatever kind.
 
     Attributes:
         path: its folder; the last part is the run id.
@@ -90,6 +90,10 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether the record has been written."""
         return (self.path / "run.json").is_file()
+
+
+class RunFolder(StoredRun):
+    """One audit in the store."""
 
     def plan(self) -> Plan:
         """Return what the run set out to do."""
