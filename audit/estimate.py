@@ -349,7 +349,9 @@ def check(planned: Planned) -> None:
     for what, speed in (("peak", planned.peak_flops), ("achieved speed", planned.achieved_flops)):
         if speed is not None and not (math.isfinite(speed) and speed >= SMALLEST_SPEED):
             hint = f"if that is in TFLOP/s, give {speed:g}e12" if 0 < speed < SMALLEST_SPEED else None
-            raise UsageError(f"a {what} of {speed:g} FLOP/s is impossible: expected {SMALLEST_SPEED:g} or more", hint=hint)
+            raise UsageError(
+                f"a {what} of {speed:g} FLOP/s is impossible: expected {SMALLEST_SPEED:g} or more", hint=hint
+            )
     if planned.mfu is not None and not 0 < planned.mfu <= 1:
         hint = f"if that is in per cent, give {planned.mfu / 100:g}" if 1 < planned.mfu <= 100 else None
         raise UsageError(f"an MFU of {planned.mfu:g} is impossible: expected a share above 0 and up to 1", hint=hint)

@@ -29,6 +29,7 @@ _CAR, _PHONE, _FLIGHT = "car-km", "phone-charge", "flight-paris-london"
 class Source:
     """Where a figure comes from; the year is None where the source tells none."""
 
+    short: str
     title: str
     where: str
     year: int | None

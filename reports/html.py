@@ -39,6 +39,7 @@ from fairprint.reports import (
     wording,
 )
 from fairprint.reports.figures import dot_plot, lexeme_plot, scatter
+from fairprint.reports.scale_views import scale
 from fairprint.reports.sidecar import Sidecar, item_lines
 from fairprint.reports.tables import FigureView, Table
 
@@ -256,6 +257,7 @@ def _environment() -> Environment:
         source=figure_source,
         image=image,
         training=training_views,
+        scale=scale,
         training_checks=training_checks,
         training_spans=training_spans,
         side_by_side=side_by_side,

@@ -151,6 +151,8 @@ KINDS: dict[str, Callable[[float], str]] = {
     "margin": lambda value: f"{value * 100:g}{NBSP}points",
     "given": "{:g}".format,
     "plain": partial(significant, 3),
+    "about": partial(significant, 2),
+    "published": lambda value: f"{value:,.10g}",
     "effect": partial(fixed, 2),
     "tenths": partial(fixed, 1),
     "p": probability,

@@ -26,6 +26,7 @@ CONTENTS = (
     ("work", "Work and load"),
     ("checks", "Self-checks"),
     ("grid", "From energy to emissions"),
+    ("scale", "For scale"),
     ("provenance", "Provenance"),
 )
 """Id and title of each part of a metered run."""

@@ -100,6 +100,9 @@ ROWS = {
     "audit.cpu_time": 4.9,
     "audit.grid": 5.06,
     "audit.footprints": 5.05,
+    "audit.training_cost": 1,
+    "audit.references": 3.9,
+    "audit.estimate": 5.1,
     "audit.carbon": 5.1,
     "audit.spread": 5.1,
     "audit.metered": 4.1,
@@ -156,6 +159,7 @@ ROWS = {
     "audit.replay": 6.1,
     "audit.forecast": 7,
     "audit.work": 7,
+    "audit.this_machine": 7.05,
     "audit.runner": 7.1,
     # telling
     "reports.text": 8.0,
@@ -188,6 +192,7 @@ ROWS = {
     "reports.training_figure": 8.4,
     "reports.training_spans": 8.45,
     "reports.training_views": 8.5,
+    "reports.scale_views": 8.3,
     "reports.doctor": 9,
     "reports.html": 9,
     "reports.options": 9,
@@ -201,8 +206,10 @@ ROWS = {
     "reports.cli_runs": 9.1,
     "reports.cli_meter": 9.2,
     "reports.plan_table": 9.05,
+    "reports.estimate_table": 9.05,
     "reports.cli_audit": 9.2,
     "reports.cli_plan": 9.2,
+    "reports.cli_estimate": 9.2,
     "reports.cli_compare": 9.2,
     "reports.cli_check": 9.2,
     "reports.cli": 10,
@@ -227,6 +234,7 @@ AT_MODULE_LEVEL = {
         "reports.plan_table",
         "reports.planned",
         "reports.precision",
+        "reports.scale_views",
         "reports.sections",
         "reports.summary",
         "reports.tables",
@@ -283,6 +291,7 @@ AT_MODULE_LEVEL = {
         "reports.closing",
         "reports.check_table",
         "reports.comparison_table",
+        "reports.estimate_table",
         "reports.metered_table",
         "reports.plan_table",
         "reports.terminal",
@@ -308,6 +317,7 @@ AT_MODULE_LEVEL = {
         "reports.cli_audit",
         "reports.cli_check",
         "reports.cli_compare",
+        "reports.cli_estimate",
         "reports.cli_meter",
         "reports.cli_plan",
         "reports.cli_probes",
@@ -320,7 +330,12 @@ AT_MODULE_LEVEL = {
 
 MOST_LINES_OF_A_FILE = 400
 MOST_LINES_OF_A_FUNCTION = 60
-ONE_LINE_AN_OPTION = {"audit.runner.audit", "reports.cli_audit.audit", "reports.cli_meter.meter"}
+ONE_LINE_AN_OPTION = {
+    "audit.runner.audit",
+    "reports.cli_audit.audit",
+    "reports.cli_estimate.estimate",
+    "reports.cli_meter.meter",
+}
 """Functions that are the options of a command: their signature is not counted."""
 
 FOREIGN_PATHS = ("/wo" + "rk/", "/op" + "t/", "/ro" + "ot/", "/ho" + "me/", "tmp" + "/w")
