@@ -346,11 +346,11 @@ def check(planned: Planned) -> None:
     ):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise UsageError(f"a {what} of {value:g} is impossible: expected more than 0, such as {such_as}")
-    for what, speed in (("peak", planned.peak_flops), ("achieved speed", planned.achieved_flops)):
+    for what, speed in (("a peak", planned.peak_flops), ("an achieved speed", planned.achieved_flops)):
         if speed is not None and not (math.isfinite(speed) and speed >= SMALLEST_SPEED):
             hint = f"if that is in TFLOP/s, give {speed:g}e12" if 0 < speed < SMALLEST_SPEED else None
             raise UsageError(
-                f"a {what} of {speed:g} FLOP/s is impossible: expected {SMALLEST_SPEED:g} or more", hint=hint
+                f"{what} of {speed:g} FLOP/s is impossible: expected {SMALLEST_SPEED:g} or more", hint=hint
             )
     if planned.mfu is not None and not 0 < planned.mfu <= 1:
         hint = f"if that is in per cent, give {planned.mfu / 100:g}" if 1 < planned.mfu <= 100 else None
@@ -365,8 +365,8 @@ def _check_together(planned: Planned) -> None:
         raise UsageError(f"{active:g} active parameters are more than the model has, {planned.parameters:g}")
     if planned.achieved_flops is not None and (planned.mfu, planned.peak_flops) != (None, None):
         raise UsageError("an achieved speed says all of the speed: give no peak and no MFU with it")
-    if planned.flop is not None and planned.attention is not None:
-        raise UsageError("a number of operations says all of the work: give no shape of the attention with it")
+    if planned.flop is not None and (active, planned.attention) != (None, None):
+        raise UsageError("a number of operations says all of the work: give no active parameters and no shape with it")
     if planned.machine is not None and planned.devices != 1:
         raise UsageError("this machine is measured as a whole: give no number of devices with it")
     if planned.hardware is not None and planned.machine is None:

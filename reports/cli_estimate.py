@@ -104,7 +104,7 @@ def estimate(
     if hardware in OWN:
         from dataclasses import replace
 
-        planned = replace(planned, machine=_machine(hardware, devices))
+        planned = replace(planned, machine=_machine(hardware, devices, power is None))
     found = foretell(planned, grid)
     if as_json:
         typer.echo(told(found))
@@ -112,13 +112,13 @@ def estimate(
         print_estimate(found)
 
 
-def _machine(hardware: str, devices: int) -> "Machine":
+def _machine(hardware: str, devices: int, power: bool) -> "Machine":
     """Measure this machine, after what would be refused anyway."""
     if devices != 1:
         raise UsageError("this machine is measured as a whole: give no --devices with it")
     from fairprint.audit.this_machine import measure_machine
 
-    return measure_machine(hardware)
+    return measure_machine(hardware, power=power)
 
 
 def _attention(layers: int | None, hidden_size: int | None, sequence_length: int | None) -> "Attention | None":

@@ -206,7 +206,7 @@ ROWS = {
     "reports.cli_runs": 9.1,
     "reports.cli_meter": 9.2,
     "reports.plan_table": 9.05,
-    "reports.estimate_table": 9.05,
+    "reports.estimate_table": 9.06,
     "reports.cli_audit": 9.2,
     "reports.cli_plan": 9.2,
     "reports.cli_estimate": 9.2,

@@ -236,9 +236,9 @@ def test_a_scale_tells_its_numbers_and_each_source_once() -> None:
     told = [plain(sentence.striptags()) for sentence in view.sentences]
 
     assert told[0] == (
-        "Its emissions, 27 g CO₂e, are about those of driving an average US passenger car for 0.11 km (244 g a km, EPA),"
-        " of charging a smartphone 2.2 times (12.4 g each, EPA), or of 0.00054 flights of a passenger from Paris to"
-        " London (50 kg each, Green Algorithms)."
+        "Its emissions, 27 g CO₂e, are about those of driving an average US passenger car for 0.11 km (244 g a km,"
+        " EPA), of charging a smartphone 2.2 times (12.4 g each, EPA), or of 0.00054 flights of a passenger from Paris"
+        " to London (50 kg each, Green Algorithms)."
     )
     assert told[1] == (
         "Its energy: 60 Wh. The next smaller of the published runs is training DenseNet-121 (0.02 kWh, Dodge et al."

@@ -161,6 +161,10 @@ def derived(run: MeteredRecord) -> list[float]:
     found += lengths.values()
     found += [sum(energies(s).values()) * scale for s in seconds for scale in (1.0, *scales)]
     found += [s / SECONDS for s in seconds]
+    # for scale: a car's km, a phone's charges, a flight; the published runs next to it; how far away; a paper's year
+    assert foot.emissions_kg
+    found += [foot.emissions_kg / each for each in (0.244, 0.0124, 50)] + [244, 12.4, 50, 2022]
+    found += [0.02, 1.37, 0.33, whole / 0.02, 1.37 / whole, 0.33 / foot.emissions_kg]
     found += [10.0 * n for n in range(61)] + [COUNTER_W, MODEL_W, CONSTANT_W, COUNTER_W + MODEL_W + CONSTANT_W]
     return found
 
@@ -221,6 +225,20 @@ def test_components_stand_with_sensor_half_width_interval_and_detail() -> None:
         ["GPU", "50 Wh", "48 Wh to 53 Wh", "counter", "± 5.0 %", absent, "energy counter of an A100"],
         ["RAM", "3.3 Wh", "2.1 Wh to 5.3 Wh", "constant", "± 60 %", "20 W", "20 W assumed"],
     ]
+
+
+# for scale
+
+
+def test_the_page_tells_what_its_energy_and_emissions_are_like_with_sources() -> None:
+    text = text_of(page())
+    assert "about those of driving an average US passenger car for 0.11 km (244 g a km, EPA)" in text
+    assert "training DenseNet-121 (0.02 kWh, Dodge et al. 2022); this one is 3.0 times as large" in text
+    assert any(a["attrs"].get("href", "").startswith("https://www.epa.gov/energy/") for a in page().all("a"))
+
+    text = text_of(page("unknown place"))
+    assert "What the emissions are like is not available: location unknown" in text and "Its energy: 60 Wh." in text
+    assert "DenseNet" not in text_of(page("without energy"))
 
 
 # spans
