@@ -97,7 +97,6 @@ def published(figure: Figure) -> Markup:
 
 
 def _source(source: Source) -> Markup:
-    year = Markup("") if source.year is None else say(", {year}", year=number(source.year, "year"))
-    return say(
-        "{short}: {title}{year}; {where}", short=source.short, title=source.title, year=year, where=linked(source.where)
-    )
+    if source.title == source.short:
+        return say("{short}: {where}", short=source.short, where=linked(source.where))
+    return say("{short}: {title}; {where}", short=source.short, title=source.title, where=linked(source.where))

@@ -161,9 +161,9 @@ def derived(run: MeteredRecord) -> list[float]:
     found += lengths.values()
     found += [sum(energies(s).values()) * scale for s in seconds for scale in (1.0, *scales)]
     found += [s / SECONDS for s in seconds]
-    # for scale: a car's km, a phone's charges, a flight; the published runs next to it; how far away; a paper's year
+    # for scale: a car's km, a phone's charges, a flight; the published runs next to it; how far away
     assert foot.emissions_kg
-    found += [foot.emissions_kg / each for each in (0.244, 0.0124, 50)] + [244, 12.4, 50, 2022]
+    found += [foot.emissions_kg / each for each in (0.244, 0.0124, 50)] + [244, 12.4, 50]
     found += [0.02, 1.37, 0.33, whole / 0.02, 1.37 / whole, 0.33 / foot.emissions_kg]
     found += [10.0 * n for n in range(61)] + [COUNTER_W, MODEL_W, CONSTANT_W, COUNTER_W + MODEL_W + CONSTANT_W]
     return found
