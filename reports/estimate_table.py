@@ -11,13 +11,16 @@ from rich.table import Table
 from fairprint.audit.estimate import METHOD, Foretold, Prior, Range
 from fairprint.audit.references import equivalences, for_scale
 from fairprint.reports.metered_table import place_of
-from fairprint.reports.numbers import ENERGY, KINDS, MASS, scaled
+from fairprint.reports.numbers import ENERGY, KINDS, MASS, scaled, significant
 from fairprint.reports.scale_views import scale
 from fairprint.reports.terminal import stdout
 from fairprint.reports.text import clean, plain
 
 SMALL_MODEL = 1e9
 """Parameters below which a training rarely reaches the share of the peak that large models do: our assumption."""
+
+NARROW = 1.5
+"""Ratio of the bounds of a range below which two figures would hide how wide it is."""
 
 
 def print_estimate(found: Foretold) -> None:
@@ -112,8 +115,14 @@ def _print_scale(found: Foretold, console: Console) -> None:
 
 
 def _between(of: Range, kind: str) -> str:
-    value = "" if of.value is None else f"{_as(of.value, kind)} "
-    return f"{value}[{_as(of.low, kind)}, {_as(of.high, kind)}]"
+    """Return a range; a narrow one of energy or mass with a third figure, so that its bounds differ."""
+    factor = next((factor for unit, factor, _ in (*ENERGY, *MASS) if unit == kind), None)
+
+    def told(value: float) -> str:
+        narrow = factor is not None and of.high < NARROW * of.low
+        return f"{significant(3, value, factor=factor or 1.0)} {kind}" if narrow else _as(value, kind)
+
+    return ("" if of.value is None else f"{told(of.value)} ") + f"[{told(of.low)}, {told(of.high)}]"
 
 
 def _as(value: float, kind: str) -> str:

@@ -316,6 +316,15 @@ def test_the_command_prints_results_priors_their_sources_and_what_dominates(
     assert "driving an average US passenger car" in out and "  EPA: Greenhouse Gas" in out
 
 
+def test_a_narrow_interval_has_figures_enough_to_hold_what_is_published(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "estimate --parameters 175e9 --tokens 300e9 --achieved-flops 24.6e12 --power 330 --pue 1.1"
+    _, out, _ = fairprint(monkeypatch, capsys, line)
+
+    assert "with PUE   1,310 MWh [1,250 MWh, 1,380 MWh]" in out
+
+
 def test_the_json_holds_what_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     line = "estimate --parameters 175e9 --tokens 300e9 --achieved-flops 24.6e12 --power 330 --pue 1.1 --json"
     code, out, err = fairprint(monkeypatch, capsys, f"{line} --kg-per-kwh 0.429 --devices 1000")
