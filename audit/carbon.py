@@ -14,7 +14,8 @@ from typing import Self
 from fairprint.audit.carbon_sensors import Reading, Session, torch_gpus, why
 from fairprint.audit.cpu_time import cpu_seconds
 from fairprint.audit.footprints import check_pue, check_wue, mean_power_w, totals_of
-from fairprint.audit.records import Component, Footprint, GridFactor, Segment
+from fairprint.audit.neighbours import boot, machine
+from fairprint.audit.records import Clock, Component, Footprint, GridFactor, Segment
 from fairprint.probes.errors import FairprintError, UsageError
 
 MIN_DURATION_S = 0.1
@@ -87,6 +88,7 @@ class Seen:
         idle_w: lowest power seen of each component whose power is measured; empty where nobody looked.
         remarks: what went wrong while sampling, and what was set aside.
         failure: why there is no total; None where there may be one.
+        clock: when, so that it can be laid over what others metered; None where the run's own record says it.
     """
 
     components: tuple[Component, ...]
@@ -101,6 +103,7 @@ class Seen:
     idle_w: dict[str, float] | None = None
     remarks: tuple[str, ...] = ()
     failure: str | None = None
+    clock: Clock | None = None
 
 
 def settled(seen: Seen, conditions: Conditions) -> Footprint:
@@ -114,7 +117,9 @@ def settled(seen: Seen, conditions: Conditions) -> Footprint:
         attributed = energy_kwh * min(1.0, seen.own_cpu_s / seen.machine_cpu_s)
     above_idle_kwh, idle_method = _above_idle(components, energy_kwh, seen)
     fate = failure or ""
-    segment = Segment(started_at=seen.started_at, duration_s=seen.duration_s, metered=not fate, note=fate)
+    segment = Segment(
+        started_at=seen.started_at, duration_s=seen.duration_s, metered=not fate, note=fate, clock=seen.clock
+    )
     return Footprint(
         **totals,
         duration_s=seen.duration_s,
@@ -269,4 +274,5 @@ class Meter:
             gpus_seen=torch_gpus() if session else 0,
             remarks=remarks_of(session) if session else (),
             failure=self._failure,
+            clock=Clock(machine=machine(), boot=boot(), begin_s=self._clock, end_s=self._clock + duration_s),
         )

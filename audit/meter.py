@@ -5,25 +5,24 @@ that a metered one starts joins it: its spans are marks on the same curve of ene
 """
 
 import os
-import time
+from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, TypedDict
+from typing import Any, Self, TypedDict, get_args
 
 from fairprint.audit.budget import Budget
 from fairprint.audit.carbon import Conditions
-from fairprint.audit.cpu_time import cpu_seconds
 from fairprint.audit.grid import resolve_grid
-from fairprint.audit.journal import Journal, read_journal
-from fairprint.audit.metered import Fate, MeteredRecord, Phase, WorkDone
+from fairprint.audit.hosts import Elsewhere, Host, Joined
+from fairprint.audit.metered import Fate, MeteredRecord, Phase, Purpose, Quality, WorkDone
 from fairprint.audit.metered_store import MeteredFolder
 from fairprint.audit.metering import METER, About, Kind, Run
+from fairprint.audit.quality import QualityItem, quality_of
 from fairprint.audit.settling import ROOT
-from fairprint.probes.errors import StoreError
+from fairprint.probes.errors import StoreError, UsageError, nearest
 
 DEFAULT_STORE = Path("fairprint-runs")
-_TELL_EVERY_S = 1.0
 _LOCAL_RANKS = ("LOCAL_RANK", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK")
 
 
@@ -38,86 +37,15 @@ class Options(TypedDict, total=False):
     pue: float | None
     wue: float | None
     interval_s: float
+    purpose: Purpose | None
+    task: str
     parent: str | None
     lineage: tuple[str, ...]
     budget: Budget | None
 
 
-class _Host(Protocol):
-    """Where the marks of a span go."""
-
-    @property
-    def folder(self) -> MeteredFolder | None: ...
-    @property
-    def record(self) -> MeteredRecord | None: ...
-    def begin(self, name: str, phase: str, parent: str) -> str: ...
-    def end(self, span: str, status: str, note: str) -> None: ...
-    def count(self, span: str, work: dict[str, Any]) -> None: ...
-
-
-class _Joined:
-    """The run of another process, to which this one adds marks."""
-
-    record: MeteredRecord | None = None
-
-    def __init__(self, folder: MeteredFolder) -> None:
-        self.folder: MeteredFolder | None = folder
-        self.path = folder.path
-        self._begin_clock_s = read_journal(folder.journal.read_bytes(), folder.run_id).opening.clock.begin_s
-        self._journal = Journal(folder.new_marks())
-        self._numbers = 0
-        self._work: dict[str, dict[str, Any]] = {}
-        self._told_at = time.monotonic()
-
-    def begin(self, name: str, phase: str, parent: str) -> str:
-        self._numbers += 1
-        span = f"{os.getpid()}.{self._numbers}"
-        self._write("begin", span=span, parent=parent, name=name, phase=phase)
-        return span
-
-    def end(self, span: str, status: str, note: str) -> None:
-        self._tell_work()
-        self._write("end", span=span, status=status, note=note)
-
-    def count(self, span: str, work: dict[str, Any]) -> None:
-        self._work[span] = work
-        if time.monotonic() - self._told_at >= _TELL_EVERY_S:
-            self._tell_work()
-
-    def _tell_work(self) -> None:
-        self._told_at = time.monotonic()
-        for span, work in self._work.items():
-            self._journal.write("work", span=span, work=work)
-        self._work.clear()
-
-    def _write(self, event: str, **told: Any) -> None:
-        cpu = cpu_seconds()
-        seconds = {} if cpu is None else {"own_cpu_s": cpu[0], "machine_cpu_s": cpu[1]}
-        self._journal.write(event, t=time.perf_counter() - self._begin_clock_s, **told, **seconds)
-        self._journal.sync()
-
-
-class _Elsewhere:
-    """Nothing: another process of this machine meters."""
-
-    folder: MeteredFolder | None = None
-    record: MeteredRecord | None = None
-
-    def __init__(self, budget: Budget | None) -> None:
-        self.budget = budget
-
-    def begin(self, name: str, phase: str, parent: str) -> str:
-        return ROOT
-
-    def end(self, span: str, status: str, note: str) -> None:
-        pass
-
-    def count(self, span: str, work: dict[str, Any]) -> None:
-        pass
-
-
 _run: Run | None = None
-_joined: _Joined | None = None
+_joined: Joined | None = None
 _current: ContextVar["Span | None"] = ContextVar("fairprint_span", default=None)
 
 
@@ -140,7 +68,7 @@ class Span:
         name: str,
         phase: Phase,
         *,
-        host: _Host | None = None,
+        host: Host | None = None,
         run: tuple[Path, About, Conditions] | None = None,
     ) -> None:
         self._name, self._phase = name, phase
@@ -225,6 +153,45 @@ class Span:
             while span is not None and not span._open:
                 span = span._parent
 
+    def note_quality(
+        self,
+        metric: str,
+        value: float | None = None,
+        *,
+        items: Sequence[QualityItem] = (),
+        part: str = "",
+        higher_is_better: bool = True,
+        note: str = "",
+    ) -> None:
+        """Note how good the model is that is trained in it; of the same metric and part the last note counts.
+
+        Args:
+            metric: such as ``accuracy``.
+            value: where there are no items; with items it is their mean.
+            items: answers of the model, from which intervals and paired comparisons are made.
+            part: of the held-out data, such as ``new words``.
+            higher_is_better: whether a higher value is better.
+            note: a remark.
+
+        Raises:
+            UsageError: see `fairprint.audit.quality.quality_of`.
+        """
+        found = quality_of(metric, value, items=items, part=part, higher_is_better=higher_is_better, note=note)
+        self._here.quality(self._span, found, items)
+
+    def note_evaluation(self, found: Sequence[Quality]) -> None:
+        """Note what an evaluation found of the model that is trained here."""
+        for quality in found:
+            self._here.quality(self._span, quality, ())
+
+    @property
+    def training(self) -> "Span":
+        """The training or trial that it is a part of; where there is none, the outermost span."""
+        span: Span = self
+        while span._phase not in ("train", "trial") and span._parent is not None:
+            span = span._parent
+        return span
+
     @property
     def work(self) -> WorkDone:
         """What was counted in it and in the spans inside of it."""
@@ -251,7 +218,7 @@ class Span:
         return isinstance(self._host, Run) and self._host.exhausted.is_set()
 
     @property
-    def _here(self) -> _Host:
+    def _here(self) -> Host:
         if self._host is None:
             raise RuntimeError(f"the span '{self._name}' has not begun")
         return self._host
@@ -288,7 +255,7 @@ def budgeted() -> bool:
     while span is not None:
         if isinstance(span._host, Run):
             return span._host.limit_kwh is not None
-        if isinstance(span._host, _Elsewhere) and span._host.budget is not None:
+        if isinstance(span._host, Elsewhere) and span._host.budget is not None:
             return True
         span = span._parent
     return False
@@ -307,6 +274,8 @@ def measure(
     pue: float | None = None,
     wue: float | None = None,
     interval_s: float = 1.0,
+    purpose: Purpose | None = None,
+    task: str = "",
     parent: str | None = None,
     lineage: tuple[str, ...] = (),
     budget: Budget | None = None,
@@ -332,28 +301,37 @@ def measure(
         pue: power usage effectiveness of the data centre; None where not known, and then not applied.
         wue: water usage effectiveness in l/kWh; None where not known.
         interval_s: seconds between two samples, and the most energy that a power cut can lose.
+        purpose: what the training is for.
+        task: what is learnt; runs of one task are compared with one another.
         parent: run that this one is a part of.
         lineage: runs whose result this one begins from.
         budget: what the run may use.
 
     Raises:
-        UsageError: the place, the PUE, the WUE, the interval or the budget is impossible.
+        UsageError: the place, the PUE, the WUE, the interval, the purpose or the budget is impossible.
     """
-    if _run is not None:
-        return Span(name, phase, host=_run)
-    if (outer := _outer()) is not None:
-        return Span(name, phase, host=outer)
+    _check_purpose(purpose)
+    if (host := _run or _outer()) is not None:
+        return Span(name, phase, host=host)
     if any(os.environ.get(rank, "0") != "0" for rank in _LOCAL_RANKS):
-        return Span(name, phase, host=_Elsewhere(budget))
+        return Span(name, phase, host=Elsewhere(budget))
     grid = resolve_grid(country_iso_code, region=region, cloud_region=cloud_region, kg_per_kwh=kg_per_kwh)
     conditions = Conditions(grid=grid, pue=pue, wue=wue, interval_s=interval_s)
     if budget is not None:
         budget.check_place(grid)
-    about = About(kind=kind, name=name, parent=parent, lineage=lineage, budget=budget)
+    about = About(kind=kind, name=name, purpose=purpose, task=task, parent=parent, lineage=lineage, budget=budget)
     return Span(name, phase, run=(store, about, conditions))
 
 
-def _outer() -> _Joined | None:
+def _check_purpose(purpose: str | None) -> None:
+    if purpose is not None and purpose not in get_args(Purpose):
+        raise UsageError(
+            f"'{purpose}' is no purpose of a training: expected {', '.join(get_args(Purpose))}",
+            hint=nearest(purpose, get_args(Purpose)).strip() or "or leave it out",
+        )
+
+
+def _outer() -> Joined | None:
     """Return the run of the program that started this one, where it still goes on."""
     global _joined
     told = os.environ.get(METER)
@@ -364,7 +342,7 @@ def _outer() -> _Joined | None:
         return None
     if _joined is None or _joined.path != folder.path:
         try:
-            _joined = _Joined(folder)
+            _joined = Joined(folder)
         except (OSError, StoreError):
             return None
     return _joined

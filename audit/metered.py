@@ -5,12 +5,13 @@ from typing import Literal
 from pydantic import Field
 
 from fairprint.audit.findings import Record
-from fairprint.audit.records import Component, Environment, Footprint, GridFactor
+from fairprint.audit.records import Clock, Component, Environment, Footprint, GridFactor
 
 METERED_SCHEMA_VERSION = 1
 
 Phase = Literal["data", "train", "epoch", "evaluation", "checkpoint", "trial", "between trials", "audit", "other"]
 Fate = Literal["done", "failed", "pruned", "stopped", "truncated"]
+Purpose = Literal["pretraining", "training from scratch", "fine-tuning", "search", "evaluation", "other"]
 
 
 class WorkDone(Record):
@@ -31,6 +32,30 @@ class WorkDone(Record):
     flops: float | None = None
 
 
+class Quality(Record):
+    """How good a trained model was found to be, as whoever trained it says.
+
+    Attributes:
+        metric: such as ``accuracy``.
+        part: of the held-out data, such as ``new words``; empty where there is only one.
+        value: the mean over the items where they are known.
+        items: how many answers it rests on; None where only the value was given, which then has no interval.
+        units: how many units of each kind the items are made of, such as ``{"word": 30, "template": 24}``.
+        file: in the run's folder, with one item a line; None where only the value was given. sha256: of that file.
+        note: such as how the direction was found.
+    """
+
+    metric: str
+    part: str = ""
+    value: float
+    higher_is_better: bool = True
+    items: int | None = None
+    units: dict[str, int] = Field(default_factory=dict)
+    file: str | None = None
+    sha256: str | None = None
+    note: str = ""
+
+
 class SpanRecord(Record):
     """A stretch of a metered run. Spans may nest and overlap; a sum over spans is one only of spans beside each other.
 
@@ -43,6 +68,7 @@ class SpanRecord(Record):
         components: energy by component (kWh); empty where ``energy_kwh`` is None.
         own_cpu_s, machine_cpu_s: CPU-seconds of the run's processes and of the machine; None where not known.
         note: of a failure the kind of error; of an audit its run.
+        quality: of the model that was trained in it.
     """
 
     span: str
@@ -60,6 +86,7 @@ class SpanRecord(Record):
     machine_cpu_s: float | None = None
     work: WorkDone = WorkDone()
     note: str = ""
+    quality: tuple[Quality, ...] = ()
 
 
 class CurvePoint(Record):
@@ -74,20 +101,6 @@ class Overlap(Record):
 
     run_id: str
     began_before: bool = Field(description="it ran already when this one began")
-
-
-class Clock(Record):
-    """When a run was, on the clock of one start of one machine, so that two runs can be laid over each other.
-
-    Attributes:
-        machine: a hash that tells machines apart and names none; boot: the same of its last start.
-        begin_s, end_s: seconds since that start.
-    """
-
-    machine: str
-    boot: str
-    begin_s: float
-    end_s: float
 
 
 class BudgetRecord(Record):
@@ -105,6 +118,9 @@ class MeteredRecord(Record):
 
     Attributes:
         name: what it is called, by the user or by the command's program.
+        purpose: what the training was for; None where nobody said.
+        task: what was learnt, so that runs of one task can be compared; empty where nobody said.
+        quality: of the model at the end; what was noted of single trainings inside stands with their spans.
         status: ``truncated`` where it ended before its end: by an error, a signal or a power cut.
         exit_code: of a command, 128 + n after signal n; None of others, or where nobody saw its end.
         parent: run that this one is a part of, or None; lineage: runs whose result this one began from.
@@ -120,6 +136,8 @@ class MeteredRecord(Record):
     run_id: str
     kind: Literal["training", "trial", "metered command"]
     name: str
+    purpose: Purpose | None = None
+    task: str = ""
     status: Literal["complete", "truncated"]
     exit_code: int | None = None
     parent: str | None = None
@@ -133,6 +151,7 @@ class MeteredRecord(Record):
     curve: tuple[CurvePoint, ...] = ()
     overlaps: tuple[Overlap, ...] = ()
     work: WorkDone = WorkDone()
+    quality: tuple[Quality, ...] = ()
     budget: BudgetRecord | None = None
     checks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -150,6 +169,8 @@ class Opening(Record):
     run_id: str
     kind: Literal["training", "trial", "metered command"]
     name: str
+    purpose: Purpose | None = None
+    task: str = ""
     parent: str | None
     lineage: tuple[str, ...]
     started_at: str

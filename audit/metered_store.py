@@ -2,6 +2,7 @@
 
 RUN/journal.jsonl   samples and marks of the process that meters
 RUN/marks/*.jsonl   marks of other processes that joined it
+RUN/quality/*.jsonl answers of the trained model, from which its quality is known
 RUN/lock            held while it goes on
 RUN/run.json        the record; written last, so that a run without it was cut off, or still goes on
 """
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from fairprint.audit.journal import JOURNAL, read_events, read_journal
-from fairprint.audit.metered import MeteredRecord, Opening
+from fairprint.audit.metered import MeteredRecord, Opening, Quality
+from fairprint.audit.quality import FOLDER, QualityItem, as_lines, read_items
 from fairprint.audit.records import to_json
 from fairprint.audit.settling import record_of
 from fairprint.audit.store import RunFolder, Store, StoredRun, chosen, new_run_id, read_stored, write_new
@@ -52,6 +54,26 @@ class MeteredFolder(StoredRun):
         folder = self.path / "marks"
         folder.mkdir(exist_ok=True)
         return folder / f"{os.getpid()}-{os.urandom(3).hex()}.jsonl"
+
+    def write_items(self, quality: Quality, items: Sequence[QualityItem]) -> Quality:
+        """Write the items of a quality beside the journal; return the quality with its file.
+
+        A disk that is full never stops a run: the value is noted then, and that the items are lost.
+        """
+        if not items:
+            return quality
+        name = f"{FOLDER}/{os.getpid()}-{os.urandom(3).hex()}.jsonl"
+        try:
+            (self.path / FOLDER).mkdir(exist_ok=True)
+            write_new(self.path / name, as_lines(items).encode())
+        except (OSError, StoreError) as error:
+            lost = f"its items could not be written: {error}"
+            return quality.model_copy(update={"sha256": None, "note": f"{quality.note}; {lost}".removeprefix("; ")})
+        return quality.model_copy(update={"file": name})
+
+    def quality_items(self, quality: Quality) -> tuple[QualityItem, ...]:
+        """Return the items of a quality of this run (see `fairprint.audit.quality.read_items`)."""
+        return read_items(self.path, quality)
 
     def settle(self, content: bytes | None = None, notes: Sequence[str] = ()) -> MeteredRecord:
         """Return the record that the journal gives.

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +19,12 @@ from fairprint.audit.carbon import Conditions, remarks_of
 from fairprint.audit.carbon_sensors import Reading, Session, torch_gpus, why
 from fairprint.audit.cpu_time import cpu_seconds
 from fairprint.audit.journal import Journal
-from fairprint.audit.metered import Clock, MeteredRecord, Opening
+from fairprint.audit.metered import MeteredRecord, Opening, Purpose, Quality
 from fairprint.audit.metered_store import MeteredFolder, begin_metered
 from fairprint.audit.neighbours import Neighbours, boot, machine
 from fairprint.audit.provenance import machine_environment
+from fairprint.audit.quality import QualityItem
+from fairprint.audit.records import Clock
 from fairprint.probes.errors import FairprintError
 
 log = logging.getLogger("fairprint")
@@ -42,7 +44,7 @@ Kind = Literal["training", "trial", "metered command"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What a run is: kind, name, the run it is a part of, the runs that it began from, and what it may use.
+    """What a run is, what for, the run it is a part of, the runs that it began from, and what it may use.
 
     Of a metered command, this process only waits for the one that works: it leaves the signals to whoever passes them
     on, and its own CPU-seconds are none of the run's.
@@ -50,6 +52,8 @@ class About:
 
     kind: Kind
     name: str
+    purpose: Purpose | None = None
+    task: str = ""
     parent: str | None = None
     lineage: tuple[str, ...] = ()
     budget: Budget | None = None
@@ -112,6 +116,8 @@ class Run:
             run_id=self.folder.run_id,
             kind=about.kind,
             name=about.name,
+            purpose=about.purpose,
+            task=about.task,
             parent=about.parent,
             lineage=about.lineage,
             started_at=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -160,6 +166,12 @@ class Run:
         Called at every step of a training, so that it does as little as can be.
         """
         self._untold[span] = work
+
+    def quality(self, span: str, found: Quality, items: Sequence[QualityItem]) -> None:
+        """Take down how good the model is that was trained in a span."""
+        found = self.folder.write_items(found, items)
+        self._journal.write("quality", span=span, quality=found.model_dump(mode="json"))
+        self._journal.sync()
 
     def check(self, text: str) -> None:
         """Take down what a reader must know of the numbers."""

@@ -211,13 +211,33 @@ class GridFactor(Record):
     cloud_region: str | None = None
 
 
+class Clock(Record):
+    """When a run was, on the clock of one start of one machine, so that two runs can be laid over each other.
+
+    Attributes:
+        machine: a hash that tells machines apart and names none; boot: the same of its last start.
+        begin_s, end_s: seconds since that start.
+    """
+
+    machine: str
+    boot: str
+    begin_s: float
+    end_s: float
+
+
 class Segment(Record):
-    """One process that worked on a run: a run that was killed and resumed has several."""
+    """One process that worked on a run: a run that was killed and resumed has several.
+
+    Attributes:
+        clock: when it was metered; None of a process that was not, of older versions, and of metered runs, which have
+            their own.
+    """
 
     started_at: str
     duration_s: float | None
     metered: bool
     note: str
+    clock: Clock | None = None
 
 
 class Footprint(Record):

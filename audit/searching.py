@@ -1,10 +1,10 @@
 """The trials of a search, or the trainings of a run, with what lies between them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
-from fairprint.audit.metered import Fate, MeteredRecord, SpanRecord
+from fairprint.audit.metered import Fate, MeteredRecord, Quality, SpanRecord
 
 BETWEEN = "between trials"
 
@@ -15,7 +15,8 @@ class Trial:
 
     Attributes:
         status: None of what lies between.
-        energy_kwh: None with ``reason``.
+        energy_kwh: None with ``reason``; components: the same by component, empty between them.
+        quality: of the model that was trained.
     """
 
     name: str
@@ -23,6 +24,8 @@ class Trial:
     duration_s: float
     energy_kwh: float | None
     reason: str | None = None
+    components: Mapping[str, float] = field(default_factory=dict)
+    quality: tuple[Quality, ...] = ()
 
 
 def trials(record: MeteredRecord) -> tuple[Trial, ...]:
@@ -40,6 +43,8 @@ def trials(record: MeteredRecord) -> tuple[Trial, ...]:
             duration_s=span.duration_s,
             energy_kwh=span.energy_kwh,
             reason=span.reason,
+            components=span.components,
+            quality=span.quality,
         )
         for span in outermost
     ]

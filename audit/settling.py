@@ -13,6 +13,7 @@ from fairprint.audit.metered import (
     CurvePoint,
     MeteredRecord,
     Overlap,
+    Quality,
     SpanRecord,
     WorkDone,
 )
@@ -43,6 +44,8 @@ def record_of(told: Told, others: Sequence[Mapping[str, Any]] = (), notes: Seque
         run_id=opening.run_id,
         kind=opening.kind,
         name=opening.name,
+        purpose=opening.purpose,
+        task=opening.task,
         status=close["status"] if close else "truncated",
         exit_code=close.get("exit_code") if close else None,
         parent=opening.parent,
@@ -59,6 +62,7 @@ def record_of(told: Told, others: Sequence[Mapping[str, Any]] = (), notes: Seque
         ),
         overlaps=tuple(Overlap(run_id=e["run_id"], began_before=e["began_before"]) for e in told.of("overlap")),
         work=_work(told.events).get(ROOT, WorkDone()),
+        quality=_quality([*told.events, *others]).get(ROOT, ()),
         budget=_budget(told),
         checks=_checks(told),
         notes=(*notes, *(event["text"] for event in told.of("note")), *_ended(told, close)),
@@ -127,7 +131,7 @@ def _spans(
 ) -> list[SpanRecord]:
     """Return the spans in the order in which they began; one without an end was cut off with the run."""
     ends = {event["span"]: event for event in events if event["event"] == "end"}
-    work = _work(events)
+    work, quality = _work(events), _quality(events)
     # a signal in the middle of a write may have written a line twice
     begun = {event["span"]: event for event in events if event["event"] == "begin"}
     found = []
@@ -139,7 +143,9 @@ def _spans(
             reason = f"below resolution: shorter than one sampling interval of {resolution_s:g} s"
         elif failure is None and energies is None:
             reason = "no samples surround it"
-        found.append(_span(begin, end, finish_s, energies if reason is None else None, reason, work.get(name)))
+        span = _span(begin, end, finish_s, energies if reason is None else None, reason)
+        known = {"work": work.get(name, WorkDone()), "quality": quality.get(name, ())}
+        found.append(span.model_copy(update=known))
     return found
 
 
@@ -149,10 +155,9 @@ def _span(
     finish_s: float,
     energies: Mapping[str, float] | None,
     reason: str | None,
-    work: WorkDone | None,
 ) -> SpanRecord:
     begin_s = float(begin["t"])
-    cpu = {}
+    cpu: dict[str, float | None] = {}
     for key in ("own_cpu_s", "machine_cpu_s"):
         first, last = begin.get(key), end.get(key)
         cpu[key] = None if first is None or last is None else last - first
@@ -168,15 +173,25 @@ def _span(
         energy_kwh=None if energies is None else sum(energies.values()),
         components=dict(energies or {}),
         reason=reason,
-        work=work or WorkDone(),
         note=end.get("note", ""),
-        **cpu,
+        own_cpu_s=cpu["own_cpu_s"],
+        machine_cpu_s=cpu["machine_cpu_s"],
     )
 
 
 def _work(events: Sequence[Mapping[str, Any]]) -> dict[str, WorkDone]:
     """Return what each span counted, as it said last."""
     return {e["span"]: WorkDone.model_validate(e["work"]) for e in events if e["event"] == "work"}
+
+
+def _quality(events: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Quality, ...]]:
+    """Return what was noted of each span; of the same metric and part, what was noted last."""
+    found: dict[str, dict[tuple[str, str], Quality]] = {}
+    for event in events:
+        if event["event"] == "quality":
+            quality = Quality.model_validate(event["quality"])
+            found.setdefault(event["span"], {})[quality.metric, quality.part] = quality
+    return {span: tuple(noted.values()) for span, noted in found.items()}
 
 
 def _budget(told: Told) -> BudgetRecord | None:

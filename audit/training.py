@@ -25,6 +25,7 @@ from transformers.trainer_callback import TrainerCallback
 from fairprint.audit.meter import Options, Span, active, budgeted, current, fate, measure
 from fairprint.audit.metered import Phase
 from fairprint.audit.metering import Run
+from fairprint.audit.quality import of_evaluation
 from fairprint.audit.remaining import Forecast, forecast
 from fairprint.probes.errors import UsageError
 
@@ -123,6 +124,12 @@ class MeterCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
             if told is not None:  # the forecast was made at the last step with a sample; the end never is before now
                 logs["energy_forecast" + ("" if key == "value" else f"_{key}") + "_kwh"] = max(told, spent_kwh)
 
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **told: Any) -> None:
+        """Note what the evaluation found with the training that it belongs to."""
+        if (span := current()) is not None and isinstance(metrics, Mapping):
+            found = of_evaluation(metrics, args.metric_for_best_model, args.greater_is_better)
+            span.training.note_evaluation(found)
+
     def on_train_end(self, args: Any, state: Any, control: Any, **told: Any) -> None:
         """Close an epoch left in its middle: a search that prunes tells of the end first, and raises then."""
         self._count_epochs(state)
@@ -185,7 +192,8 @@ def meter_trainer(trainer: Any, *, name: str = "", **options: Unpack[Options]) -
     Each call of ``train`` is a run of its own; inside of ``with measure(...)`` it is a span of that run. A call of
     ``hyperparameter_search`` is one run with a span for each trial; `fairprint.audit.searching.trials` tells them with
     what lies between. A training that raises is ``failed``, one that optuna prunes ``pruned``, one that a budget ends
-    ``stopped``. Evaluations and checkpoints are spans too. The energy stands in the metrics that ``train`` returns.
+    ``stopped``. Evaluations and checkpoints are spans too; what the last evaluation found
+    is noted as the quality of its training. The energy stands in the metrics that ``train`` returns.
 
     Tokens are those of ``input_ids``, padding included; FLOPs are 6 x parameters without embeddings x tokens (Kaplan et
     al. 2020, section 2.1), which leaves out attention and counts frozen weights as if they were trained. Of several
@@ -195,7 +203,7 @@ def meter_trainer(trainer: Any, *, name: str = "", **options: Unpack[Options]) -
     Args:
         trainer: a transformers Trainer, or one that inherits from it.
         name: what the run is called; the model's class where empty.
-        options: store, place, PUE, WUE, interval, lineage and budget, as `measure` takes them.
+        options: store, place, PUE, WUE, interval, purpose, task, lineage and budget, as `measure` takes them.
 
     Raises:
         UsageError: the place, the PUE, the WUE, the interval or the budget is impossible, or the Trainer is metered.

@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import typer
 
@@ -13,6 +13,7 @@ from fairprint.reports.cli_runs import check_output
 
 if TYPE_CHECKING:
     from fairprint.audit.budget import Budget
+    from fairprint.audit.metered import Purpose as PurposeName
     from fairprint.audit.metered_command import Ended
 
 EPILOG = (
@@ -30,6 +31,8 @@ CONTEXT = {"allow_interspersed_args": False}
 def meter(
     command: o.CommandLine,
     name: o.MeteredName = None,
+    purpose: o.Purpose = None,
+    task: o.Task = "",
     store: o.Store = o.DEFAULT_STORE,
     country_iso_code: o.Country = None,
     region: o.Region = None,
@@ -61,6 +64,8 @@ def meter(
     span = measure(
         name_of([name]) if name else name_of(command),
         kind="metered command",
+        purpose=cast("PurposeName | None", purpose),
+        task=task,
         store=store,
         country_iso_code=country_iso_code,
         region=region,

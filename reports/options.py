@@ -111,6 +111,15 @@ CommandLine = Annotated[
 MeteredName = Annotated[
     str | None, typer.Option("--name", help="Of the run. Default: the program, or the script that Python runs.")
 ]
+Purpose = Annotated[
+    str | None,
+    typer.Option(
+        "--purpose",
+        help="What the training is for: pretraining, training from scratch, fine-tuning, search, evaluation or other; "
+        "fairprint ledger adds up by it.",
+    ),
+]
+Task = Annotated[str, typer.Option("--task", help="What is learnt; runs of one task are compared with one another.")]
 Region = Annotated[
     str | None, typer.Option("--region", help="A US state or a Canadian province; with its --country-iso-code.")
 ]

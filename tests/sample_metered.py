@@ -6,14 +6,13 @@ from typing import Any
 from fairprint.audit.footprints import totals_of
 from fairprint.audit.metered import (
     BudgetRecord,
-    Clock,
     CurvePoint,
     MeteredRecord,
     Overlap,
     SpanRecord,
     WorkDone,
 )
-from fairprint.audit.records import Component, Environment, Footprint, GridFactor, Segment
+from fairprint.audit.records import Clock, Component, Environment, Footprint, GridFactor, Segment
 
 COUNTER_W, MODEL_W, CONSTANT_W = 300.0, 40.0, 20.0
 """Power of GPU, CPU and RAM while the sample run goes on."""
