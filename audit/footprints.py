@@ -17,6 +17,13 @@ DRAWS, SEED = 10_000, 0
 NUMBERS = ("energy_kwh", "energy_low_kwh", "energy_high_kwh", "emissions_kg", "emissions_low_kg", "emissions_high_kg")
 
 
+BOUND = (
+    *("grid", "pue", "wue", "emissions_kg", "emissions_low_kg", "emissions_high_kg", "water_l"),
+    *("reason", "interval_method"),
+)
+"""The fields of a footprint that follow from the place and the data centre; all others are what was measured."""
+
+
 def mean_power_w(energy_kwh: float | None, duration_s: float) -> float | None:
     """Return the mean power (W); None where the energy is not known."""
     return None if energy_kwh is None or duration_s <= 0 else energy_kwh * 3.6e6 / duration_s
@@ -85,13 +92,16 @@ def check_wue(wue: float | None) -> None:
 def rebind(footprint: Footprint, *, grid: GridFactor, pue: float | None, wue: float | None = None) -> Footprint:
     """Return the footprint of the same energy in another place or another data centre.
 
+    What was measured stays to the last digit, also where an older version drew its interval otherwise.
+
     Raises:
         UsageError: the PUE is below 1.
     """
     check_pue(pue)
     check_wue(wue)
     failure = footprint.reason if footprint.energy_kwh is None else None
-    return footprint.model_copy(update=totals_of(footprint.components, grid, pue, failure, wue))
+    totals = totals_of(footprint.components, grid, pue, failure, wue)
+    return footprint.model_copy(update={key: totals[key] for key in BOUND})
 
 
 def combine(

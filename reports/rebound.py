@@ -3,19 +3,13 @@
 import json
 from dataclasses import dataclass
 
-from fairprint.audit.footprints import rebind
+from fairprint.audit.footprints import BOUND, rebind
 from fairprint.audit.grid import resolve_grid
 from fairprint.audit.records import Footprint
 from fairprint.probes.errors import UsageError
 from fairprint.reports.metered_table import emissions_of, energy_of
 from fairprint.reports.numbers import KINDS, VOLUME, scaled
 from fairprint.reports.text import plain
-
-CHANGED = (
-    *("grid", "pue", "wue", "emissions_kg", "emissions_low_kg", "emissions_high_kg", "water_l"),
-    *("reason", "interval_method"),
-)
-"""The fields of a footprint that follow from the place and the data centre; all others are what was measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +49,7 @@ def rebound(footprint: Footprint, place: Place, started_at: str) -> Footprint:
         )
     pue = footprint.pue if place.pue is None else place.pue
     wue = footprint.wue if place.wue is None else place.wue
-    after = rebind(footprint, grid=grid, pue=pue, wue=wue)
-    # what was measured stays to the last digit, also where an older version drew its interval otherwise
-    return footprint.model_copy(update={key: getattr(after, key) for key in CHANGED})
+    return rebind(footprint, grid=grid, pue=pue, wue=wue)
 
 
 def as_rows(before: Footprint, after: Footprint) -> list[dict[str, object]]:
@@ -83,8 +75,8 @@ def as_json(run_id: str, before: Footprint, after: Footprint) -> str:
     told = {
         "schema_version": 1,
         "run": run_id,
-        "measured": {key: value for key, value in dumped.items() if key not in CHANGED},
-        "before": {key: dumped[key] for key in CHANGED},
-        "after": {key: other[key] for key in CHANGED},
+        "measured": {key: value for key, value in dumped.items() if key not in BOUND},
+        "before": {key: dumped[key] for key in BOUND},
+        "after": {key: other[key] for key in BOUND},
     }
     return json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_record import sample_record
 
+from fairprint.audit import footprints
 from fairprint.audit.grid import resolve_grid
 from fairprint.audit.meter import measure
 from fairprint.audit.metered import MeteredRecord
@@ -314,8 +315,8 @@ def test_another_place_changes_emissions_and_nothing_else(
 
     assert record.model_dump_json() == text
     dumped, other = before.model_dump(), after.model_dump()
-    assert {key for key in dumped if dumped[key] != other[key]} <= set(rebound.CHANGED)
-    assert not {"energy_kwh", "energy_low_kwh", "components", "duration_s", "own_cpu_s"} & set(rebound.CHANGED)
+    assert {key for key in dumped if dumped[key] != other[key]} <= set(footprints.BOUND)
+    assert not {"energy_kwh", "energy_low_kwh", "components", "duration_s", "own_cpu_s"} & set(footprints.BOUND)
     assert after.grid == resolve_grid(country, now_year=int(record.started_at[:4]))
     used = before.pue if pue is None else pue
     assert after.pue == used
