@@ -7,7 +7,17 @@ import typer
 from typer.core import TyperGroup
 
 from fairprint.probes.errors import FairprintError
-from fairprint.reports import cli_audit, cli_check, cli_compare, cli_estimate, cli_meter, cli_plan, cli_probes, cli_runs
+from fairprint.reports import (
+    cli_audit,
+    cli_check,
+    cli_compare,
+    cli_estimate,
+    cli_meter,
+    cli_plan,
+    cli_probes,
+    cli_runs,
+    cli_topics,
+)
 from fairprint.reports import options as o
 
 EXIT_CODES = (
@@ -41,6 +51,7 @@ app.command()(cli_runs.report)
 app.command(epilog=cli_compare.EPILOG)(cli_compare.compare)
 app.command(epilog=cli_plan.EPILOG)(cli_plan.plan)
 app.command(epilog=cli_estimate.EPILOG)(cli_estimate.estimate)
+app.command(epilog=cli_topics.EPILOG)(cli_topics.topics)
 app.command(epilog=cli_check.EPILOG)(cli_check.check)
 app.add_typer(cli_check.app, name="baseline")
 app.add_typer(cli_probes.app, name="probes")

@@ -119,6 +119,8 @@ ROWS = {
     "audit.remaining": 4.1,
     "audit.searching": 4.2,
     "audit.training": 5.6,
+    "audit.topics": 4.0,
+    "audit.topics_training": 5.7,
     "audit.process_group": 1,
     "audit.metered_command": 5.6,
     "audit.backends.packing": 5.0,
@@ -212,6 +214,7 @@ ROWS = {
     "reports.cli_audit": 9.2,
     "reports.cli_plan": 9.2,
     "reports.cli_estimate": 9.2,
+    "reports.cli_topics": 9.2,
     "reports.cli_compare": 9.2,
     "reports.cli_check": 9.2,
     "reports.cli": 10,
@@ -311,7 +314,7 @@ AT_MODULE_LEVEL = {
         "audit.backends.sampling",
         "audit.backends.seq2seq",
     },
-    "transformers": {"audit.training"},  # a callback inherits from theirs
+    "transformers": {"audit.training", "audit.topics_training"},  # a callback inherits from theirs
     "typer": {
         "reports.check_table",
         "reports.cli",
@@ -324,6 +327,7 @@ AT_MODULE_LEVEL = {
         "reports.cli_plan",
         "reports.cli_probes",
         "reports.cli_runs",
+        "reports.cli_topics",
         "reports.options",
     },
     "yaml": {"probes.notations"},
