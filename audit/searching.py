@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from fairprint.audit.metered import Fate, MeteredRecord, Quality, SpanRecord
+from fairprint.audit.metered import Fate, MeteredRecord, Phase, Quality, SpanRecord
 
 BETWEEN = "between trials"
 
@@ -15,6 +15,8 @@ class Trial:
 
     Attributes:
         status: None of what lies between.
+        phase: ``trial`` or ``train``; None of what lies between.
+        begin_s, end_s: seconds from the begin of the run; None of what lies between.
         energy_kwh: None with ``reason``; components: the same by component, empty between them.
         quality: of the model that was trained.
     """
@@ -26,6 +28,9 @@ class Trial:
     reason: str | None = None
     components: Mapping[str, float] = field(default_factory=dict)
     quality: tuple[Quality, ...] = ()
+    phase: Phase | None = None
+    begin_s: float | None = None
+    end_s: float | None = None
 
 
 def trials(record: MeteredRecord) -> tuple[Trial, ...]:
@@ -45,6 +50,9 @@ def trials(record: MeteredRecord) -> tuple[Trial, ...]:
             reason=span.reason,
             components=span.components,
             quality=span.quality,
+            phase=span.phase,
+            begin_s=span.begin_s,
+            end_s=span.end_s,
         )
         for span in outermost
     ]

@@ -33,7 +33,7 @@ def part_interval(energy_kwh: Mapping[str, float], components: Sequence[Componen
     names = [part.name for part in metered]
     if not names or len(set(names)) < len(names):
         return None
-    drawn = _factors(tuple(part.half_width or 0.0 for part in metered))
+    drawn = factors(tuple(part.half_width or 0.0 for part in metered))
     energies = drawn @ numpy.array([energy_kwh.get(name, 0.0) for name in names])
     # what statistics.quantiles does by default
     low, high = numpy.quantile(energies, (0.05, 0.95), method="weibull")
@@ -41,7 +41,7 @@ def part_interval(energy_kwh: Mapping[str, float], components: Sequence[Componen
 
 
 @lru_cache(maxsize=8)
-def _factors(half_widths: tuple[float, ...]) -> Any:
+def factors(half_widths: tuple[float, ...]) -> Any:
     """Return what each draw multiplies each component with: log-normal, 90 % between 1 / (1 + h) and 1 + h."""
     import numpy
 
