@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypedDict, get_args
+from typing import Any, Self, TypedDict
 
 from fairprint.audit.budget import Budget
 from fairprint.audit.carbon import Conditions
 from fairprint.audit.grid import resolve_grid
 from fairprint.audit.hosts import Elsewhere, Host, Joined
-from fairprint.audit.metered import Fate, MeteredRecord, Phase, Purpose, Quality, WorkDone
+from fairprint.audit.metered import Fate, MeteredRecord, Phase, Purpose, Quality, WorkDone, check_purpose
 from fairprint.audit.metered_store import MeteredFolder
 from fairprint.audit.metering import METER, About, Kind, Run
 from fairprint.audit.quality import QualityItem, quality_of
 from fairprint.audit.settling import ROOT
-from fairprint.probes.errors import StoreError, UsageError, nearest
+from fairprint.probes.errors import StoreError
 
 DEFAULT_STORE = Path("fairprint-runs")
 _LOCAL_RANKS = ("LOCAL_RANK", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK")
@@ -310,7 +310,7 @@ def measure(
     Raises:
         UsageError: the place, the PUE, the WUE, the interval, the purpose or the budget is impossible.
     """
-    _check_purpose(purpose)
+    check_purpose(purpose)
     if (host := _run or _outer()) is not None:
         return Span(name, phase, host=host)
     if any(os.environ.get(rank, "0") != "0" for rank in _LOCAL_RANKS):
@@ -321,14 +321,6 @@ def measure(
         budget.check_place(grid)
     about = About(kind=kind, name=name, purpose=purpose, task=task, parent=parent, lineage=lineage, budget=budget)
     return Span(name, phase, run=(store, about, conditions))
-
-
-def _check_purpose(purpose: str | None) -> None:
-    if purpose is not None and purpose not in get_args(Purpose):
-        raise UsageError(
-            f"'{purpose}' is no purpose of a training: expected {', '.join(get_args(Purpose))}",
-            hint=nearest(purpose, get_args(Purpose)).strip() or "or leave it out",
-        )
 
 
 def _outer() -> Joined | None:

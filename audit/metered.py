@@ -1,11 +1,12 @@
 """Records of metered work that is no audit: a training run, a trial of a search, a command."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from fairprint.audit.findings import Record
 from fairprint.audit.records import Clock, Component, Environment, Footprint, GridFactor
+from fairprint.probes.errors import UsageError, nearest
 
 METERED_SCHEMA_VERSION = 1
 
@@ -129,6 +130,7 @@ class MeteredRecord(Record):
         curve: energy over time, thinned to what a picture shows; the journal beside the record has all samples.
         overlaps: other meters on this machine meanwhile.
         work: of the whole run.
+        clock: when it was; None where no one knows, as of runs that another program metered.
         checks: what the meter found out about itself, in words.
     """
 
@@ -144,7 +146,7 @@ class MeteredRecord(Record):
     lineage: tuple[str, ...] = ()
     started_at: str
     finished_at: str
-    clock: Clock
+    clock: Clock | None
     environment: Environment
     footprint: Footprint
     spans: tuple[SpanRecord, ...] = ()
@@ -185,3 +187,12 @@ class Opening(Record):
     pue: float | None
     wue: float | None
     failure: str | None = None
+
+
+def check_purpose(purpose: str | None) -> None:
+    """Refuse what is no purpose of a training; None is that nobody said."""
+    if purpose is not None and purpose not in get_args(Purpose):
+        raise UsageError(
+            f"'{purpose}' is no purpose of a training: expected {', '.join(get_args(Purpose))}",
+            hint=nearest(purpose, get_args(Purpose)).strip() or "or leave it out",
+        )

@@ -5,6 +5,7 @@ RUN/marks/*.jsonl   marks of other processes that joined it
 RUN/quality/*.jsonl answers of the trained model, from which its quality is known
 RUN/lock            held while it goes on
 RUN/run.json        the record; written last, so that a run without it was cut off, or still goes on
+RUN/imported.json   of a run that another program metered, instead of the journal: which file its record was made of
 """
 
 import contextlib
@@ -23,6 +24,7 @@ from fairprint.audit.settling import record_of
 from fairprint.audit.store import RunFolder, Store, StoredRun, chosen, new_run_id, read_stored, write_new
 from fairprint.probes.errors import StoreError, UsageError
 
+IMPORTED = "imported.json"
 _NO_RECORD = "its journal is kept: make room and run fairprint runs recover"
 
 
@@ -153,7 +155,8 @@ def begin_metered(store: Path, name: str, started: datetime) -> MeteredFolder:
 
 def metered_runs(store: Path) -> list[MeteredFolder]:
     """Return all metered runs, finished or not, oldest first."""
-    return [MeteredFolder(path.parent) for path in sorted(store.glob(f"*/{JOURNAL}"))]
+    found = {path.parent for name in (JOURNAL, IMPORTED) for path in store.glob(f"*/{name}")}
+    return [MeteredFolder(path) for path in sorted(found)]
 
 
 def find_metered(store: Path, run_id: str) -> MeteredFolder:

@@ -286,13 +286,13 @@ class Footprint(Record):
 
 
 class Environment(Record):
-    """What the run ran on, as far as it can move a number."""
+    """What the run ran on, as far as it can move a number; ``threads`` is None where nobody knows."""
 
     fairprint: str
     python: str
     system: str
     cpu: str
-    threads: int
+    threads: int | None
     device: str
     versions: dict[str, str]
 

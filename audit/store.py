@@ -316,11 +316,11 @@ def chosen(runs: Sequence[S], run_id: str, store: Path, kind: str = "run") -> S:
     raise UsageError(f"'{run_id}' could be {', '.join(run.run_id for run in found)}")
 
 
-def new_run_id(name: str, started: datetime) -> str:
-    """Return an id for a new run: when it began, of what, and four digits by chance."""
+def new_run_id(name: str, started: datetime, digits: str = "") -> str:
+    """Return an id for a run: when it began, of what, and four digits, by chance where they are not given."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "model"
     # milliseconds, so that ids sort in the order of the runs
-    return f"{started:%Y%m%dT%H%M%S}{started.microsecond // 1000:03d}Z-{slug}-{secrets.token_hex(2)}"
+    return f"{started:%Y%m%dT%H%M%S}{started.microsecond // 1000:03d}Z-{slug}-{digits or secrets.token_hex(2)}"
 
 
 def plan_differences(before: Plan, now: Plan) -> list[str]:

@@ -12,6 +12,7 @@ from fairprint.reports import (
     cli_check,
     cli_compare,
     cli_estimate,
+    cli_import,
     cli_meter,
     cli_plan,
     cli_probes,
@@ -55,6 +56,7 @@ app.command(epilog=cli_topics.EPILOG)(cli_topics.topics)
 app.command(epilog=cli_check.EPILOG)(cli_check.check)
 app.add_typer(cli_check.app, name="baseline")
 app.add_typer(cli_probes.app, name="probes")
+cli_runs.app.command("import", epilog=cli_import.EPILOG)(cli_import.runs_import)
 app.add_typer(cli_runs.app, name="runs")
 
 

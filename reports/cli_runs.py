@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fairprint.audit.metered_store import MeteredFolder
     from fairprint.audit.store import RunFolder
 
-app = typer.Typer(help="List, show, export, recover and recompute stored runs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, export, recover, recompute and import stored runs.", no_args_is_help=True)
 
 
 @app.command("list")

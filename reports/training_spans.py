@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from fairprint.audit.metered import MeteredRecord, SpanRecord, WorkDone
+from fairprint.audit.records import Clock
 from fairprint.audit.spread import part_interval
 from fairprint.reports.numbers import ENERGY, absent, interval, number, scaled
 from fairprint.reports.tables import Table
-from fairprint.reports.text import name, say
+from fairprint.reports.text import code, name, say
 
 FIRST = 12
 """Spans that stand open; the others are folded."""
@@ -28,6 +29,15 @@ FATES = {
 COUNTED = {"steps": "Steps", "samples": "Samples", "tokens": "Tokens", "epochs": "Epochs", "flops": "FLOPs"}
 """Fields of the work done, as a reader would call them."""
 ROUNDING = {"epochs": "given", "flops": "flops"}
+
+
+def on_clock(clock: Clock | None) -> list[tuple[str, Markup]]:
+    """Return on which clock the spans of a run lie."""
+    machine, when = "Machine and its last start, as hashes", "On the clock of that start"
+    if clock is None:
+        return [(machine, absent("another program metered it")), (when, absent("another program metered it"))]
+    told = say("{machine}, {boot}", machine=code(clock.machine), boot=code(clock.boot))
+    return [(machine, told), (when, interval(clock.begin_s, clock.end_s, "clock"))]
 
 
 def nested(spans: Sequence[SpanRecord]) -> list[tuple[int, SpanRecord]]:

@@ -13,7 +13,7 @@ from fairprint.reports.tables import Table, slug
 from fairprint.reports.text import clean, code, linked, name, say
 from fairprint.reports.training_checks import ATTENTION, checks
 from fairprint.reports.training_figure import Step, bands, power_plot, steps
-from fairprint.reports.training_spans import COUNTED, ROUNDING
+from fairprint.reports.training_spans import COUNTED, ROUNDING, on_clock
 from fairprint.reports.wording import COST_INTERVAL
 
 Pair = tuple[str, Markup]
@@ -375,8 +375,7 @@ def about(run: MeteredRecord) -> list[Pair]:
         ("Began from", code(", ".join(run.lineage)) if run.lineage else absent("no earlier run is named")),
         ("Started", code(run.started_at)),
         ("Finished", code(run.finished_at)),
-        ("Machine and its last start, as hashes", say("{a}, {b}", a=code(run.clock.machine), b=code(run.clock.boot))),
-        ("On the clock of that start", interval(run.clock.begin_s, run.clock.end_s, "clock")),
+        *on_clock(run.clock),
         ("Schema version of the record", number(run.schema_version, "year")),
     ]
 
@@ -389,7 +388,7 @@ def environment(run: MeteredRecord) -> list[Pair]:
         ("Python", code(env.python)),
         ("System", code(env.system)),
         ("CPU", name(env.cpu)),
-        ("Threads", number(env.threads, "count")),
+        ("Threads", number(env.threads, "count", "another program metered it")),
         ("Device", code(env.device)),
         *((str(key.striptags()), told) for key, told in coded(env.versions)),
     ]
