@@ -76,7 +76,7 @@ def _measured(log_file: Path, output_file: Path) -> Measured:
     output = read_output(output_file) if output_file.is_file() else Output(actual=None, predicted=None, sha256="")
     found = _energies(log, output)
     total = {name: sum(epoch[name] for epoch in found.epochs) for name in log.devices}
-    grid, place_warnings, place_notes = _place(log, output, log_file.name)
+    grid, place_warnings, place_notes = _place(log, output, output_file)
     stem = log_file.name.removesuffix(LOG)
     stretches = tuple(
         Stretch(name=f"epoch {epoch.number}", phase="epoch", duration_s=epoch.duration_s, energy_kwh=energy)
@@ -129,7 +129,7 @@ def _energies(log: Log, output: Output) -> _Energies:
         f"carbontracker's actual total, {told:.6g} kWh, holds a PUE of {log.pue:g}, which was divided out: "
         f"{machine_kwh:.6g} kWh"
     )
-    if output.actual.resolution_kwh / 2 > PRECISE * told or added <= 0:
+    if told <= 0 or added <= 0 or output.actual.resolution_kwh / 2 > PRECISE * told:
         notes.append("its total is printed with too few digits: the energy is that of the epochs, power x duration")
         return _Energies(epochs=epochs, notes=tuple(notes), warnings=tuple(warnings))
     if abs(added / machine_kwh - 1) > AGREEMENT:
@@ -177,7 +177,7 @@ def _component(name: str, devices: Sequence[str], powers: Sequence[float | None]
     return Component(name=name, energy_kwh=None, sensor="constant", half_width=GUESSED_HALF_WIDTH, detail=detail)
 
 
-def _place(log: Log, output: Output, file: str) -> tuple[GridFactor, list[str], list[str]]:
+def _place(log: Log, output: Output, file: Path) -> tuple[GridFactor, list[str], list[str]]:
     """Return the grid factor that carbontracker took, warnings and notes; the world's range without a place."""
     told = output.actual
     if told is None or told.co2_g is None or told.energy_kwh <= 0:
@@ -191,7 +191,7 @@ def _place(log: Log, output: Output, file: str) -> tuple[GridFactor, list[str], 
             "fairprint runs rebind RUN --country-iso-code gives the emissions elsewhere"
         )
         return resolve_grid(), [warning], [note]
-    return imported_factor(factor, source=file, country=country), [], [note]
+    return imported_factor(factor, file=file, country=country), [], [note]
 
 
 def _warnings(log: Log) -> list[str]:

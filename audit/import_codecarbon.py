@@ -280,7 +280,8 @@ def _place(path: Path, row: _Row) -> tuple[GridFactor, list[str], list[str]]:
     cloud = ":".join(cells[name].strip().lower() for name in ("cloud_provider", "cloud_region"))
     grid = imported_factor(
         factor,
-        source=path.name,
+        file=path,
+        line=row.line,
         country=country or None,
         region=region.casefold() or None,
         cloud_region=cloud if cells["cloud_provider"].strip() and cells["cloud_region"].strip() else None,

@@ -24,6 +24,12 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo
 MOST_SECONDS, MOST_KWH, MOST_KG = 1e9, 1e9, 1e9
 """Figures beyond these are damage: 30 years, a TWh, a million tonnes."""
 
+LEAST = 1e-15
+"""Below every meter's resolution, in whatever unit: taken as zero, so that no ratio overflows."""
+
+MOST_KG_PER_KWH = 10.0
+"""More than any generator emits: about 1 kg is coal's."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
@@ -200,9 +206,26 @@ def environment(**known: Any) -> Environment:
 
 
 def imported_factor(
-    kg_per_kwh: float, *, source: str, country: str | None, region: str | None = None, cloud_region: str | None = None
+    kg_per_kwh: float,
+    *,
+    file: Path,
+    line: int | None = None,
+    country: str | None,
+    region: str | None = None,
+    cloud_region: str | None = None,
 ) -> GridFactor:
-    """Return the grid factor that another program took, which is the ratio of its emissions and its energy."""
+    """Return the grid factor that another program took, which is the ratio of its emissions and its energy.
+
+    Raises:
+        ProbeFileError: no electricity has such a factor.
+    """
+    if not kg_per_kwh <= MOST_KG_PER_KWH:
+        raise ProbeFileError(
+            f"emissions over energy are {kg_per_kwh:g} kg per kWh: expected at most {MOST_KG_PER_KWH:g}",
+            file=str(file),
+            line=line,
+            hint="emissions in g, or energies in Wh, are not what this program writes",
+        )
     half_width = CLOUD_HALF_WIDTH
     return GridFactor(
         kg_per_kwh=kg_per_kwh,
@@ -211,7 +234,7 @@ def imported_factor(
         country_iso_code=country,
         region=region,
         cloud_region=cloud_region,
-        source=f"imported: emissions over energy of {source}",
+        source=f"imported: emissions over energy of {file.name}",
         year=None,
         method=f"as that program took it, without a year; range ±{100 * half_width:.0f} % (our assumption)",
     )
@@ -235,4 +258,4 @@ def amount(text: str, what: str, *, file: Path | str, line: int, least: float = 
     if not least <= value <= most:  # also where it is not a number
         message = f"{what} is {text!r}: expected a number from {least:g} to {most:g}"
         raise ProbeFileError(message, file=str(file), line=line)
-    return value
+    return value if value >= LEAST else 0.0

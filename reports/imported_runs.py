@@ -17,7 +17,7 @@ def rows(runs: Sequence[Incoming], *, dry_run: bool) -> list[dict[str, object]]:
             "run": run.run_id,
             "kind": _kind(run),
             "name": _name(run),
-            "outcome": "to be imported" if dry_run and run.outcome == "imported" else run.outcome,
+            "outcome": _outcome(run, dry_run),
             "energy": _energy(run),
             "from": str(run.source),
         }
@@ -54,7 +54,7 @@ def as_json(runs: Sequence[Incoming], store: Path, *, dry_run: bool) -> str:
         "imported": new,
         "there_already": there,
         "left_out": left,
-        "runs": [_told(run) for run in runs],
+        "runs": [{**_told(run), "outcome": _outcome(run, dry_run)} for run in runs],
     }
     return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False)
 
@@ -65,7 +65,6 @@ def _told(run: Incoming) -> dict[str, object]:
         "run": run.run_id,
         "kind": _kind(run),
         "name": _name(run),
-        "outcome": run.outcome,
         "source": str(run.source),
         "format": run.format,
         "energy_kwh": None if footprint is None else footprint.energy_kwh,
@@ -80,6 +79,10 @@ def _sorted(runs: Sequence[Incoming]) -> tuple[list[Incoming], list[Incoming], l
     new = [run for run in runs if run.outcome == "imported"]
     there = [run for run in runs if run.outcome == "there already"]
     return new, there, [run for run in runs if run not in new and run not in there]
+
+
+def _outcome(run: Incoming, dry_run: bool) -> str:
+    return "to be imported" if dry_run and run.outcome == "imported" else run.outcome
 
 
 def _kind(run: Incoming) -> str:

@@ -48,15 +48,8 @@ def checks(run: MeteredRecord) -> list[Verdict]:
     found = [
         _end(run),
         _metered(run),
-        _loss(run),
-        _gpus(run, told),
+        *(_by_others() if run.clock is None else _by_us(run, told)),
         _assumed(run),
-        _overlaps(run),
-        _heard(
-            told, "Settings", (_ASIDE,), "No setting of CodeCarbon in a file or a variable would have changed this."
-        ),
-        _heard(told, "Samples", _FAILED, "No sample failed, and no sensor was silent."),
-        _heard(run.notes, "Journal", _LOST, "Every line of the journal was written and read."),
         _place(run),
         _spans(run),
         _budget(run),
@@ -66,6 +59,26 @@ def checks(run: MeteredRecord) -> list[Verdict]:
     if run.footprint.energy_kwh is None:
         rest = [text for text in rest if text != f"not metered: {run.footprint.reason}"]
     return [*found, *(("Remark of the meter", ATTENTION, say("{text}.", text=text)) for text in rest)]
+
+
+def _by_us(run: MeteredRecord, told: Sequence[str]) -> list[Verdict]:
+    """Return what only our own meter looks at."""
+    settings = "No setting of CodeCarbon in a file or a variable would have changed this."
+    return [
+        _loss(run),
+        _gpus(run, told),
+        _overlaps(run),
+        _heard(told, "Settings", (_ASIDE,), settings),
+        _heard(told, "Samples", _FAILED, "No sample failed, and no sensor was silent."),
+        _heard(run.notes, "Journal", _LOST, "Every line of the journal was written and read."),
+    ]
+
+
+def _by_others() -> list[Verdict]:
+    """Say that another program metered the run, of what nobody has looked at then."""
+    nobody = Markup("Another program metered the run, and its file does not tell.")
+    heads = ("Measurement loss", "GPUs seen and metered", "Other meters meanwhile", "Settings", "Samples", "Journal")
+    return [(what, NOT_APPLICABLE, nobody) for what in heads]
 
 
 def _end(run: MeteredRecord) -> Verdict:
