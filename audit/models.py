@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fairprint.audit.adapters import merge_adapter, tokenizer_place
+from fairprint.audit.gguf_files import read_once, weights_of
 from fairprint.audit.kinds import KINDS, Kind, kind_of_class, model_kind, refusal, works
 from fairprint.audit.memory import keep_freed_memory
 from fairprint.audit.records import ModelInfo
@@ -56,7 +57,7 @@ def open_model(
     import torch
 
     keep_freed_memory()
-    with _quiet(), _loading(source):
+    with _quiet(), _loading(source), read_once(source.gguf_file):
         config, tokenizer, kind = _described(source, trust_remote_code)
         model, report = kind.load_class().from_pretrained(
             source.location,
@@ -67,7 +68,7 @@ def open_model(
         )
         _drop_unused(model, report, kind)
         _check_head(model, report, source.name)
-        weights = _gguf_weights(Path(source.location) / source.gguf_file) if source.gguf_file else "as stored"
+        weights = weights_of(Path(source.location) / source.gguf_file) if source.gguf_file else "as stored"
         if source.adapter is not None:
             model, weights = merge_adapter(model, tokenizer, source, kind.name)
         model.to(device).eval()
@@ -95,7 +96,7 @@ def outline(source: Source, *, trust_remote_code: bool = False, **options: Any) 
         raise UsageError(f"{source.name}: a server alone knows its tokens, and how long it takes")
     import torch
 
-    with _quiet(), _loading(source):
+    with _quiet(), _loading(source), read_once(source.gguf_file):
         config, tokenizer, kind = _described(source, trust_remote_code)
         with torch.device("meta"):
             model = kind.load_class().from_config(config, trust_remote_code=trust_remote_code)
@@ -293,16 +294,6 @@ def _check_head(model: Any, report: dict[str, Any], name: str) -> None:
             hint=f"{hint}; {works()}",
         )
     raise ModelError(f"{name}: {len(missing)} weights are missing from the checkpoint, such as {missing[0]}")
-
-
-def _gguf_weights(file: Path) -> str:
-    from collections import Counter
-
-    from gguf import GGUFReader
-
-    types = Counter(tensor.tensor_type.name for tensor in GGUFReader(str(file)).tensors)
-    quantised = [f"{name} ({count})" for name, count in types.most_common() if name not in {"F32", "F16", "BF16"}]
-    return f"GGUF, de-quantised from {', '.join(quantised)}" if quantised else "GGUF"
 
 
 @contextmanager

@@ -171,6 +171,7 @@ ROWS = {
     "audit.questions": 5,
     "audit.kinds": 5.3,
     "audit.adapters": 5.4,
+    "audit.gguf_files": 5.0,
     "audit.models": 6,
     "audit.scorers": 6.05,
     "audit.replay": 6.1,
