@@ -1,13 +1,17 @@
 """Small models with a planted association, and their runs, for the tests of comparison and gate."""
 
 import copy
+import fcntl
+import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tiny
 import torch
+from draws import few_draws
 
 from fairprint.audit.runner import audit
 from fairprint.audit.store import RunFolder, Store
@@ -62,8 +66,25 @@ def few() -> tuple[ProbeSet, ProbeSet]:
     )
 
 
-def small_runs(store: Path) -> dict[str, RunFolder]:
-    """Runs of a small model, of itself again, and of itself after an association was planted."""
+def small_runs(store: Path, shared: Path) -> dict[str, RunFolder]:
+    """Runs of a small model, of itself again, and of itself after an association was planted.
+
+    They take a quarter of a minute, so they are made once in a folder that all workers share, and copied to ``store``.
+    Their second opinions are of few draws.
+    """
+    made, told = shared / "small-runs", shared / "small-runs.json"
+    with (shared / "small-runs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            shutil.rmtree(made, ignore_errors=True)
+            with few_draws():
+                told.write_text(json.dumps(_made(made)))
+    shutil.copytree(made, store, dirs_exist_ok=True)
+    return {name: Store(store).find(run_id) for name, run_id in json.loads(told.read_text()).items()}
+
+
+def _made(store: Path) -> dict[str, str]:
+    """Make the runs, and return their ids by name."""
     occupations, texts = few()
     plain = [item.variants[0].text for item in texts.items]
     tokenizer = tiny.words([*(v.text for item in occupations.items for v in item.variants), *plain])
@@ -72,9 +93,9 @@ def small_runs(store: Path) -> dict[str, RunFolder]:
     changed = copy.deepcopy(model)
     tiny.train(changed, tokenizer, probe_texts(occupations, 0.95), steps=120)
 
-    def run(asked: Any, **options: Any) -> RunFolder:
-        record = audit(asked, tokenizer=tokenizer, store=store, **{"probes": [occupations, texts]} | options)
-        return Store(store).find(record.run_id)
+    def run(asked: Any, **options: Any) -> str:
+        given = {"probes": [occupations, texts]} | options
+        return audit(asked, tokenizer=tokenizer, store=store, **given).run_id
 
     return {
         "base": run(model),

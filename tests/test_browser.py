@@ -7,7 +7,6 @@ tests are skipped. Broken pages come along, to show that each flaw would be foun
 
 import fcntl
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -206,11 +205,8 @@ def own_scripts(html: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Findings:
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # which all workers share: the first one opens the pages, and the others wait for it
-    folder = folder / "browser"
+def found(shared_folder: Path) -> Findings:
+    folder = shared_folder / "browser"  # the first worker opens the pages, and the others wait for it
     folder.mkdir(exist_ok=True)
     findings = folder / "findings.json"
     with (folder / "lock").open("w") as lock:

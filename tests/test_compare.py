@@ -37,8 +37,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def runs(store: Path) -> dict[str, RunFolder]:
-    return small_runs(store)
+def runs(store: Path, shared_folder: Path) -> dict[str, RunFolder]:
+    return small_runs(store, shared_folder)
 
 
 @pytest.fixture(scope="module")

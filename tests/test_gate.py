@@ -31,8 +31,8 @@ GUARD = {"metric": "mean_logprob_per_token", "probes": TEXTS}
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFolder]:
-    return small_runs(tmp_path_factory.mktemp("store"))
+def runs(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> dict[str, RunFolder]:
+    return small_runs(tmp_path_factory.mktemp("store"), shared_folder)
 
 
 @pytest.fixture(scope="module")

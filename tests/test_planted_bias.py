@@ -16,6 +16,8 @@ from fairprint.probes.catalog import own_names, own_set
 from fairprint.probes.instruments import find_instruments
 from fairprint.probes.items import ProbeSet
 
+# what is read here has intervals from the jackknife
+pytestmark = pytest.mark.usefixtures("few_draws")
 KINDS = pytest.mark.parametrize("kind", ["masked", "causal"])
 # the sets that language models are asked; classifiers, encoders and translators cannot be trained in seconds
 ASKED = [name for name in own_names() if own_set(name).scored in ("group", "lexeme", "rest")]

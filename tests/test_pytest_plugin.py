@@ -39,8 +39,8 @@ EFFECT = f"signed_effect of {OCCUPATIONS}"
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFolder]:
-    return small_runs(tmp_path_factory.mktemp("store"))
+def runs(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> dict[str, RunFolder]:
+    return small_runs(tmp_path_factory.mktemp("store"), shared_folder)
 
 
 @pytest.fixture
