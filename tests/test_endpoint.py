@@ -441,24 +441,23 @@ def test_answers_without_a_count_of_tokens_are_told(local: CausalBackend) -> Non
     assert backend.counted == 0
 
 
-def test_a_run_that_lost_its_server_goes_on_and_ends_like_one_that_did_not(tmp_path: Path) -> None:
-    texts = [variant.text for item in own_set("gendered-occupations").items for variant in item.variants]
+def test_a_run_that_lost_its_server_goes_on_and_ends_like_one_that_did_not(tmp_path: Path, few_draws: None) -> None:
+    asked_sets = ["gendered-occupations", "gendered-names"]  # each is a shard
+    texts = [variant.text for name in asked_sets for item in own_set(name).items for variant in item.variants]
     tokenizer = tiny.words(texts)
     limits = {"back_off_s": 0.01, "retries": 0, "give_up_after": 3}
     with LanguageServer(CausalBackend(tiny.gpt2(tokenizer), tokenizer, name="tiny")) as server:
         given = f"openai:tiny@{server.url}"
-        whole = audit(given, ["gendered-occupations"], store=tmp_path / "whole", limit=300, server_limits=limits)
+        whole = audit(given, asked_sets, store=tmp_path / "whole", limit=60, server_limits=limits)
         asked = len(server.requests)
         server.faults = lambda n: "drop" if n > asked - 60 else None
         server.arm()
         with pytest.raises(ModelError, match="in a row were not answered"):
-            audit(given, ["gendered-occupations"], store=tmp_path / "lost", limit=300, server_limits=limits)
+            audit(given, asked_sets, store=tmp_path / "lost", limit=60, server_limits=limits)
         server.faults = lambda n: None
         (run,) = Store(tmp_path / "lost").runs()
-        assert not run.finished and run.shard_names()
-        resumed = audit(
-            given, ["gendered-occupations"], store=tmp_path / "lost", limit=300, server_limits=limits, resume=True
-        )
+        assert not run.finished and 0 < len(run.shard_names()) < len(whole.scores)
+        resumed = audit(given, asked_sets, store=tmp_path / "lost", limit=60, server_limits=limits, resume=True)
 
     assert resumed.run_id == run.run_id
     for got, wanted in zip(resumed.estimates, whole.estimates, strict=True):
