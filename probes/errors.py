@@ -4,6 +4,7 @@ FairprintError           3  something went wrong while a run was under way
 ├── UsageError           2  what was asked for cannot be done as asked; nothing was written
 │   ├── ProbeFileError   2  a probe file says something that cannot be used
 │   ├── SettingsError    2  the settings of a project say something that cannot be used
+│   ├── CardError        2  a model card cannot be edited safely, or its metadata is not valid
 │   ├── CommandError   127  a command to be metered is not found; 126 where it cannot be executed
 │   └── ResumeError      2  a run cannot go on because something has changed since it began
 ├── ModelError           3  a model cannot be loaded, or has no head for the job
@@ -57,6 +58,15 @@ class ProbeFileError(UsageError):
 
 class SettingsError(UsageError):
     """The settings of a project say something that cannot be used; ``file`` and ``line`` as of ``ProbeFileError``."""
+
+    def __init__(self, message: str, *, file: str, line: int | None = None, hint: str | None = None) -> None:
+        super().__init__(f"{file}:{line}: {message}" if line else f"{file}: {message}", hint=hint)
+        self.file = file
+        self.line = line
+
+
+class CardError(UsageError):
+    """A model card cannot be edited safely, or its metadata is not valid; ``file`` and ``line`` as elsewhere."""
 
     def __init__(self, message: str, *, file: str, line: int | None = None, hint: str | None = None) -> None:
         super().__init__(f"{file}:{line}: {message}" if line else f"{file}: {message}", hint=hint)

@@ -181,6 +181,7 @@ ROWS = {
     "audit.runner": 7.1,
     # telling
     "reports.text": 8.0,
+    "reports.card_parts": 8.0,
     "reports.numbers": 8.1,
     "reports.nearness": 8.15,
     "reports.classified": 8.0,
