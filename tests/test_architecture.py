@@ -182,6 +182,14 @@ ROWS = {
     # telling
     "reports.text": 8.0,
     "reports.card_parts": 8.0,
+    "reports.card_sentinels": 8.0,
+    "reports.card_values": 8.0,
+    "reports.card_headings": 8.1,
+    "reports.card_front": 8.1,
+    "reports.card_body": 8.2,
+    "reports.card_yaml": 8.2,
+    "reports.card_schema": 8.2,
+    "reports.card_file": 8.3,
     "reports.numbers": 8.1,
     "reports.nearness": 8.15,
     "reports.classified": 8.0,
@@ -308,6 +316,7 @@ AT_MODULE_LEVEL = {
         "audit.records",
         "audit.settings",
         "audit.store",
+        "reports.card_schema",
     },
     "rich": {
         "reports.closing",
@@ -348,7 +357,7 @@ AT_MODULE_LEVEL = {
         "reports.cli_topics",
         "reports.options",
     },
-    "yaml": {"probes.notations"},
+    "yaml": {"probes.notations", "reports.card_front", "reports.card_schema", "reports.card_yaml"},
 }
 """Who may import a package of others when it is itself imported; in a function it may be any module."""
 
