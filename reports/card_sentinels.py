@@ -82,10 +82,12 @@ class Removed:
     Attributes:
         offset: an index of the text from which all parts were taken out.
         restored: whether lines of others came back in its place.
+        made: whether it says that fairprint made the front matter around it.
     """
 
     offset: int
     restored: bool
+    made: bool = False
 
 
 def digest(inner: str) -> str:

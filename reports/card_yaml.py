@@ -6,7 +6,7 @@ were overridden) are kept in the part as comments, so that taking the part out b
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -51,9 +51,10 @@ def strip_front(front: str, *, path: str, force: bool) -> tuple[str, dict[str, R
         end = _after_line(front, block.end)
         was = "".join(_own_lines(block.inner))
         removed = {key: _moved(old, len(was) - (end - start)) for key, old in removed.items()}
-        removed[block.key] = Removed(offset=start, restored=bool(was))
+        made = block.attributes.get("made") == _MADE
+        removed[block.key] = Removed(offset=start, restored=bool(was), made=made)
         front = front[:start] + was + front[end:]
-    if any(block.attributes.get("made") == _MADE for block in blocks):
+    if any(part.made for part in removed.values()):
         place = located(front, path)
         if place is not None and not front[place.start : place.stop].strip():
             return "", {}
@@ -61,7 +62,7 @@ def strip_front(front: str, *, path: str, force: bool) -> tuple[str, dict[str, R
 
 
 def _moved(removed: Removed, by: int) -> Removed:
-    return Removed(offset=removed.offset + by, restored=removed.restored)
+    return replace(removed, offset=removed.offset + by)
 
 
 def _own_lines(inner: str) -> Iterable[str]:
@@ -127,11 +128,30 @@ class Top:
 
     def spot(self, key: str) -> int:
         """Return where a part goes: where it stood before, if that is between two keys, or at the end."""
-        known = self.before.get(key)
-        if known is None or not self.place.start <= known.offset <= self.place.stop:
-            return self.place.stop
+        known, end = self.before.get(key), self._end()
+        if known is None or not self.place.start <= known.offset <= end:
+            return end
         inside = any(pair.key.start_mark.index < known.offset < pair.end for pair in self.pairs.values())
-        return self.place.stop if inside else known.offset
+        return end if inside else known.offset
+
+    def _end(self) -> int:
+        # the last line's end is no part of the YAML that the Hub reads: a block of text at the end would gain it
+        last = max(self.pairs.values(), key=lambda pair: pair.end, default=None)
+        if last is None or not _ends_in_block(last.value):
+            return self.place.stop
+        return self.where.line_start(last.key)
+
+    def block(self, key: str, lines: Sequence[str], *, was: str = "") -> str:
+        """Return a part of the top level with its marks."""
+        made = _MADE if any(part.made for part in self.before.values()) else None
+        return _block(key, lines, self.column, self.eol, was=was, made=made)
+
+
+def _ends_in_block(node: yaml.Node) -> bool:
+    while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        node = last[1] if isinstance(last, tuple) else last
+    return isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
 
 
 def _instead_of_braces(where: Where, root: yaml.MappingNode, parts: CardParts, eol: str) -> str:
@@ -191,7 +211,7 @@ def _emission_edits(top: Top, parts: CardParts, force: bool) -> list[Edit]:
     theirs, known = top.pairs.get(EMISSIONS), top.before.get(EMISSIONS)
     if theirs is None:
         at = top.spot(EMISSIONS)
-        return [(at, at, _block(EMISSIONS, lines, top.column, top.eol))]
+        return [(at, at, top.block(EMISSIONS, lines))]
     if written is None:
         return []
     if not (force or (known is not None and known.restored)):
@@ -202,7 +222,7 @@ def _emission_edits(top: Top, parts: CardParts, force: bool) -> list[Edit]:
     start = top.where.line_start(theirs.key)
     lines.append("# it stands instead of these lines, which fairprint card --remove brings back:")
     was = top.where.text[start : theirs.end]
-    return [(start, theirs.end, _block(EMISSIONS, lines, top.column, top.eol, was=was))]
+    return [(start, theirs.end, top.block(EMISSIONS, lines, was=was))]
 
 
 # results
@@ -247,7 +267,7 @@ def _index_edits(top: Top, parts: CardParts) -> list[Edit]:
     where, eol, index = top.where, top.eol, top.pairs.get(INDEX)
     if index is None:
         at = top.spot(INDEX)
-        return [(at, at, _block(INDEX, _index_lines(parts), top.column, eol))]
+        return [(at, at, top.block(INDEX, _index_lines(parts)))]
     if index.empty:
         return [_instead(where, index, INDEX, _index_lines(parts), eol)]
     models = [pairs(where, item) for item in entries(where, index)]

@@ -12,7 +12,7 @@ def _result(config: str, value: float, low: float, high: float, items: int) -> R
         dataset_revision="1.0",
         metrics=(
             Metric(type="stereotype_score", value=value, name="Stereotype score",
-                   args={"low": low, "high": high, "level": 0.95, "items": items, "instrument": "pseudo-log-likelihood"}),
+                   args={"low": low, "high": high, "level": 0.95, "items": items, "instrument": "fill-in"}),
             Metric(type="p_value", value=0.00001234, name="p: two-sided, exact", args={}),
         ),
         source_name="fairprint", source_url="https://example.org/report.html",
@@ -20,13 +20,13 @@ def _result(config: str, value: float, low: float, high: float, items: int) -> R
 
 
 EMISSIONS = Emissions(
-    emissions_g=12.345678, source="CodeCarbon 3.3.2", training_type="fine-tuning", geographical_location="Quebec, Canada",
-    hardware_used="8 x H100", scope="final run: and all trials",
+    emissions_g=12.345678, source="CodeCarbon 3.3.2", training_type="fine-tuning",
+    geographical_location="Quebec, Canada", hardware_used="8 x H100", scope="final run: and all trials",
 )  # fmt: skip
 
 BIAS = Section(
     key="bias", title="Bias, Risks, and Limitations",
-    markdown="The model prefers *he* for a doctor: 12 points [8, 16].\n\n### What was not measured\n\n- age | disability",
+    markdown="The model prefers *he* for a doctor: 12 points [8, 16].\n\n### Not measured\n\n- age | disability",
 )  # fmt: skip
 RECOMMENDATIONS = Section(key="recommendations", title="Recommendations", markdown="Check with data of your own. 🙂")
 EVALUATION = Section(
@@ -310,9 +310,10 @@ CARDS = {
     "front matter of a comment": "---\n# nothing yet\n---\n\n\n# Model ✨\n",
     "empty front matter": "---\n---\n# Model\n\n---\n\nafter a rule\n",
     "braces": "---\n{}\n---\n# Model\n",
-    "all levels": "---\nlicense: mit\n---\n# Uses\n\nx\n\n# Bias, Risks, and Limitations\n\nwords\n## Recommendations\n\n"
-    "# Training Details\n\nx\n\n\n\n# Environmental Impact\n",
+    "all levels": "---\nlicense: mit\n---\n# Uses\n\nx\n\n# Bias, Risks, and Limitations\n\nwords\n"
+    "## Recommendations\n\n# Training Details\n\nx\n\n\n\n# Environmental Impact\n",
     "mixed ends of lines": "---\r\nlicense: mit\r\n---\n# Model\r\rold Mac\r\n\n## Evaluation\r\n### Results\rx",
     "a block of text at the end of the front matter": "---\nlicense: mit\ndescription: |+\n  words\n\n\n---\nbody\n",
-    "keys that are indented": "---\n  license: mit\n  model-index:\n  - name: tiny-model\n    results:\n---\nbody\n",
+    "keys that are indented": "---\n  license: mit\n  model-index:\n  - name: tiny-model\n    results: []\n---\nbody\n",
+    "a block of text alone": "---\nmodel-index: null\ntext: >-\n  words\n  more\n---\nbody\n",
 }
