@@ -239,7 +239,7 @@ def _shape(data: dict[Any, Any], lines: _Lines) -> Iterator[Problem]:
     except ValidationError as error:
         seen = set()
         for one in error.errors():
-            place = _known_place(one["loc"], data)
+            place = _known_place(one["loc"], data, missing=one["type"] == "missing")
             if place in seen:  # the same value, refused as each of several kinds
                 continue
             seen.add(place)
@@ -254,17 +254,16 @@ def _shape(data: dict[Any, Any], lines: _Lines) -> Iterator[Problem]:
             yield lines.problem(place, message, hint)
 
 
-def _known_place(loc: Sequence[str | int], data: object) -> Place:
+def _known_place(loc: Sequence[str | int], data: object, *, missing: bool) -> Place:
     """Return a path without the kinds that pydantic names at its end, such as ``str`` of ``str | list[str]``."""
     place: list[str | int] = []
-    for number, step in enumerate(loc):
+    for step in loc:
         known = (isinstance(data, dict) and step in data) or (
             isinstance(data, list) and isinstance(step, int) and step < len(data)
         )
-        if known:
-            data = data[step]  # type: ignore[index]
-        elif not isinstance(data, dict) or number + 1 < len(loc):
-            break
+        if not known:
+            return (*place, step) if missing else tuple(place)
+        data = data[step]  # type: ignore[index]
         place.append(step)
     return tuple(place)
 

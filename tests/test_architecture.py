@@ -188,7 +188,7 @@ ROWS = {
     "reports.card_front": 8.1,
     "reports.card_body": 8.2,
     "reports.card_yaml": 8.2,
-    "reports.card_schema": 8.2,
+    "reports.card_schema": 8.25,
     "reports.card_file": 8.3,
     "reports.numbers": 8.1,
     "reports.nearness": 8.15,
