@@ -156,7 +156,8 @@ def client_reads(lines: str) -> float | None:
         ("{emissions: 12.5, source: CodeCarbon}", None, 12.5), ('"12.5"', "warning", 12.5), ("null", "warning", None),
         ("0.00005", "error", 5), ("1e3", "error", 1), ("1e-05", "error", 1), ("-3", "error", 3),
         ("1.2 kg", "error", 1.2), ('"1,234"', "error", 1), ("0", "error", None), ("010", "error", 8),
-        ("1:30", "error", 90), ("yes", "error", None), ("[1]", "error", 1), ("12345678901234567890.5", "error", 1.2345678901234567),
+        ("1:30", "error", 90), ("yes", "error", None), ("[1]", "error", 1),
+        ("12345678901234567890.5", "error", 1.2345678901234567),
     ],
 )  # fmt: skip
 def test_grams_are_what_the_client_takes_for_them(written: str, severity: str | None, read: float | None) -> None:
