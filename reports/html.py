@@ -38,7 +38,7 @@ from fairprint.reports import (
     training_views,
     wording,
 )
-from fairprint.reports.figures import dot_plot, lexeme_plot, scatter
+from fairprint.reports.drawing import drawn
 from fairprint.reports.scale_views import scale
 from fairprint.reports.sidecar import Sidecar, item_lines
 from fairprint.reports.tables import FigureView, Table
@@ -278,13 +278,7 @@ def _printable(value: object) -> Markup:
 
 def figure_source(view: FigureView) -> Markup:
     """Return a figure as the address of an image."""
-    if view.kind in ("dots", "comparisons", "overview"):
-        drawn = dot_plot(view.rows, x_label=view.x_label, first_is_whole=view.kind == "dots")
-    elif view.kind == "words":
-        drawn = lexeme_plot(view.rows, x_label=view.x_label)
-    else:
-        drawn = scatter(view.rows, view.covariates, x_label=view.x_label, y_label=view.y_label)
-    return image(drawn)
+    return image(drawn(view))
 
 
 def image(drawn: bytes) -> Markup:
