@@ -3,7 +3,6 @@
 A training script calls `update_card` after ``trainer.create_model_card()``, which writes the card anew.
 """
 
-import difflib
 import json
 import os
 import re
@@ -12,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fairprint.audit.files import write_whole
 from fairprint.audit.metered import MeteredRecord
 from fairprint.audit.records import RunRecord
-from fairprint.probes.errors import CardError, StoreError, UsageError
+from fairprint.probes.errors import StoreError, UsageError
 from fairprint.reports import card_file
 from fairprint.reports.card_content import card_parts
 from fairprint.reports.card_figures import FOLDER, Picture, pictures, shown
@@ -93,10 +93,10 @@ class Card:
         try:
             for file, picture in zip(self.files, self.pictures, strict=True):
                 file.parent.mkdir(parents=True, exist_ok=True)
-                card_file.write_bytes(file, picture.svg())
-            card_file.write(self.path, text)
+                write_whole(file, picture.svg().decode())
         except OSError as error:
             raise StoreError(f"{error.filename or self.path} cannot be written: {error.strerror}") from None
+        card_file.write_card(self.path, text)
         _delete(old - set(self.files))
 
 
@@ -119,7 +119,7 @@ def made_card(
         CardError: the card cannot be read.
     """
     path = card_path(path)
-    before = read(path)
+    before = card_file.read_card(path)
     made = _made(before)
     if asked.report:
         asked = replace(asked, report=_link(asked.report, path))
@@ -142,7 +142,7 @@ def made_card(
     folder = asked.figures or ""
     drawn = pictures(chosen) if folder else ()
     parts = _remembering(card_parts(chosen, shown(drawn, folder)), chosen, drawn, asked)
-    state = card_file.state(before, parts)
+    state = card_file.state(before, parts, path=str(path))
     if state == "current" and not all((path.parent / folder / picture.name).is_file() for picture in drawn):
         state = "stale"
     return Card(path=path, before=before, parts=parts, runs=chosen, pictures=drawn, folder=folder, state=state)
@@ -190,59 +190,38 @@ def update_card(
     return card
 
 
-def remove_card(path: Path) -> tuple[str, str]:
+def remove_card(path: Path, *, force: bool = False) -> tuple[str, str]:
     """Return a card as it is, and without what we wrote.
+
+    Args:
+        path: the card, or the folder that it lies in.
+        force: take parts out too that were edited by hand.
 
     Raises:
         UsageError: there is no card.
-        CardError: it cannot be read.
+        CardError: it cannot be read, or a part was edited by hand.
     """
     path = card_path(path)
     if not path.is_file():
         raise UsageError(f"there is no {path}")
-    before = read(path)
-    return before, card_file.removed(before)
+    before = card_file.read_card(path)
+    return before, card_file.removed(before, force=force, path=str(path))
 
 
 def write_removed(path: Path, before: str, after: str) -> None:
     """Write a card without what we wrote, and delete the pictures that it showed.
 
     Raises:
-        StoreError: it cannot be written.
+        CardError: it cannot be written.
     """
     path = card_path(path)
-    try:
-        card_file.write(path, after)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+    card_file.write_card(path, after)
     _delete(set(_pictures_of(before, path)))
 
 
 def card_path(path: Path) -> Path:
     """Return the card: that of a folder is its README.md."""
     return path / CARD if path.is_dir() else path
-
-
-def read(path: Path) -> str:
-    """Return the text of a card with its ends of lines as they are; empty where there is none.
-
-    Raises:
-        CardError: it is no text in UTF-8, or cannot be read.
-    """
-    try:
-        return path.read_bytes().decode("utf-8") if path.exists() else ""
-    except UnicodeDecodeError as error:
-        raise CardError(f"byte {error.start} cannot be read: it is no text in UTF-8", file=str(path)) from None
-    except OSError as error:
-        raise CardError(f"it cannot be read: {error.strerror}", file=str(path)) from None
-
-
-def difference(path: Path, before: str, after: str) -> str:
-    """Return what would change, as a unified diff."""
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path.name}", f"b/{path.name}"
-    )
-    return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
 
 
 # what a card remembers of how it was made

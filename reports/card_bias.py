@@ -118,8 +118,8 @@ def _opening(runs: CardRuns) -> str:
         f" [fairprint](https://pypi.org/project/fairprint/) {escaped(when)}: {count(asked, 'item')} from"
         f" {count(len(sets), 'probe set')}. A probe set holds sentences, or questions, that are alike but for the"
         " people they speak of; what is compared is how the model answers to each.",
-        f"What stands in brackets is the {level} interval: where the number would lie for other sentences and words of"
-        " the same kind." + _corrected(runs) + _nats(runs),
+        f"What stands in brackets is the {level} interval: it is made so that in {level} of such audits it holds the number"
+        " for all sentences and words of the same kind." + _corrected(runs) + _nats(runs) + _stereotyped(runs),
         *_partial(runs),
     ]
     if runs.report:
@@ -158,6 +158,12 @@ def _nats(runs: CardRuns) -> str:
         " Some differences are in nats, the natural logarithm of how many times as likely one version is as the other:"
         " +0.69 nats is twice as likely, −0.69 half as likely."
     )
+
+
+def _stereotyped(runs: CardRuns) -> str:
+    if not any(e.metric.startswith("stereotype") for audit in runs.audits for e in audit.estimates):
+        return ""
+    return " The stereotyped version of two sentences is the one that the sources of the set give as the stereotype."
 
 
 def _partial(runs: CardRuns) -> list[str]:

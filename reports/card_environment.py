@@ -143,7 +143,7 @@ def _facts(runs: CardRuns) -> str:
     clouds = dict.fromkeys(grid.cloud_region.partition(":")[0] for grid in grids if grid.cloud_region)
     places = dict.fromkeys(place_of(grid) or "not told to the meter" for grid in grids)
     return blocks(
-        f"Metered with [fairprint](https://pypi.org/project/fairprint/), of {of}."
+        f"Metered with [fairprint](https://pypi.org/project/fairprint/): {of}."
         " What stands in brackets is a 90 % interval.",
         listed(
             [
@@ -281,4 +281,4 @@ def _not_counted(runs: CardRuns) -> str:
         notes.append(f"{escaped(clash)}.")
     warned = dict.fromkeys(w for run in runs.every for w in run.footprint.warnings)
     notes += [f"Caution: {escaped(warning.rstrip('.'))}." for warning in warned]
-    return blocks(f"Not counted: {joined(left)}.", listed(notes) if notes else "")
+    return blocks(f"Not counted: {'; '.join(left)}.", listed(notes) if notes else "")

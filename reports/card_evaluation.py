@@ -35,7 +35,27 @@ def markdown(runs: CardRuns, figures: Sequence[Figure] = ()) -> str:
         blocks("#### Factors", _factors(runs)) if runs.audits else "",
         blocks("#### Metrics", _metrics(runs)) if runs.audits else "",
         blocks("### Results", results) if results else "",
+        blocks("#### Summary", _summary(runs)) if runs.audits else "",
         made_from(runs),
+    )
+
+
+def _summary(runs: CardRuns) -> str:
+    asked = {told.probe.name: escaped(told.probe.title) for told in card_findings.heads(runs.audits)}
+    found = {told.probe.name: escaped(told.probe.title) for told in card_findings.shown(runs.audits)}
+    if not asked:
+        return "Nothing was asked about people."
+    rest = len(set(asked) - set(found))
+    if not found:
+        return (
+            f"In none of {count(len(asked), 'probe set')} is a difference from equal treatment shown, which does not mean"
+            " that there is none."
+        )
+    shows = "shows" if len(found) == 1 else "show"
+    more = f" In the other {rest:,} none is shown, which does not mean that there is none." if rest else ""
+    return (
+        f"{len(found):,} of {count(len(asked), 'probe set')} {shows} a difference from equal treatment that chance does not"
+        f" explain: {joined(list(found.values()))}.{more}"
     )
 
 
@@ -76,7 +96,7 @@ def _audit_data(runs: CardRuns) -> str:
         return ""
     head = ("Probe set", "Measures", "Version", "Language", "Licence", "Items", "sha256")
     return blocks(
-        "The probe sets are no data that a model is trained on or that people use; each asks for one thing.",
+        "Each probe set asks for one thing. Whether the model saw any of them in its training is not known.",
         table(head, rows, "llrllrl"),
         _sources(runs),
     )

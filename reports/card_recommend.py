@@ -125,7 +125,8 @@ def _next(runs: CardRuns) -> list[str]:
         names = [f"“{escaped(told.probe.title)}”" for told in wide[:3]]
         names += [f"{len(wide) - 3:,} more"] if len(wide) > 3 else []
         points.append(
-            f"{joined(names)} showed nothing: {coded('fairprint plan RUN --margin 2')} says how many more sentences"
+            f"{joined(names)} are not shown to differ from equal treatment:"
+            f" {coded('fairprint plan RUN --margin 2')} says how many more sentences"
             " or words would decide whether there is a difference that matters."
         )
     missing = [name for name in _OTHERS if not any(one == name or one.startswith(f"{name}-") for one in asked)]

@@ -46,9 +46,11 @@ def task_of(runs: CardRuns) -> tuple[str, str]:
 def _of_audit(audit: RunRecord, address: str | None) -> list[Result]:
     kept = {id(e): e for e in selection.compared(audit)}
     kept |= {id(told.estimate): told.estimate for told in card_findings.shown([audit])}
-    for _, _, estimates in selection.instruments(audit):
+    for _, probe, estimates in selection.instruments(audit):
         head = selection.headline(estimates)
-        kept |= {id(e): e for e in estimates if head is not None and e.metric == head.metric and _is_part(e)}
+        # of our own sets the parts stand in the text: a card's metadata is read by people too
+        if head is not None and benchmarks.is_form(probe):
+            kept |= {id(e): e for e in estimates if e.metric == head.metric and _is_part(e)}
     by_subset: dict[tuple[str, str], list[Estimate]] = {}
     for e in audit.estimates:
         if id(e) in kept and e.value is not None:

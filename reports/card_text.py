@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from fairprint.reports.text import clean, plain
 
-_ACTING = re.compile(r"([\\`*_\[\]~$|])")
+_ACTING = re.compile(r"([\\`*\[\]~$|]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 _MARKER = re.compile(r"(?:#{1,6}(?=\s|$)|[-+=](?=\s|$|[-=])|\d{1,9}[.)](?=\s|$))")
 
 

@@ -95,7 +95,7 @@ def card(
     options it is made in the same way again. No model is loaded.
     """
     if remove:
-        _remove(into, check=check, diff=diff, as_json=as_json)
+        _remove(into, check=check, diff=diff, force=force, as_json=as_json)
         return
     if no_figures and figures:
         raise UsageError("--figures and --no-figures do not go together")
@@ -122,13 +122,13 @@ def card(
 
 
 def _tell(made: "Card", *, check: bool, diff: bool, force: bool, as_json: bool) -> None:
-    from fairprint.reports.card import difference
+    from fairprint.reports.card_file import diff as difference
 
     if as_json:
         _print_json(_as_json(made, written=not (check or diff)))
         return
     if diff and (made.state != "hand-edited" or force):
-        typer.echo(difference(made.path, made.before, made.after(force=force)), nl=False)
+        typer.echo(difference(made.before, made.after(force=force), str(made.path)), nl=False)
     told = {
         "current": "up to date",
         "stale": "stale: the runs or the pictures are newer",
@@ -160,10 +160,11 @@ def _as_json(made: "Card", *, written: bool) -> dict[str, Any]:
     }
 
 
-def _remove(into: Path, *, check: bool, diff: bool, as_json: bool) -> None:
-    from fairprint.reports.card import card_path, difference, remove_card, write_removed
+def _remove(into: Path, *, check: bool, diff: bool, force: bool, as_json: bool) -> None:
+    from fairprint.reports.card import card_path, remove_card, write_removed
+    from fairprint.reports.card_file import diff as difference
 
-    before, after = remove_card(into)
+    before, after = remove_card(into, force=force)
     path = card_path(into)
     if not (check or diff):
         write_removed(into, before, after)
@@ -172,7 +173,7 @@ def _remove(into: Path, *, check: bool, diff: bool, as_json: bool) -> None:
             {"schema_version": 1, "card": str(path), "removed": before != after, "written": not (check or diff)}
         )
     elif diff:
-        typer.echo(difference(path, before, after), nl=False)
+        typer.echo(difference(before, after, str(path)), nl=False)
     else:
         typer.echo(f"card    {path}: " + ("our parts are out" if before != after else "no part of ours"), err=True)
     if check and before != after:
