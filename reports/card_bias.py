@@ -118,8 +118,8 @@ def _opening(runs: CardRuns) -> str:
         f" [fairprint](https://pypi.org/project/fairprint/) {escaped(when)}: {count(asked, 'item')} from"
         f" {count(len(sets), 'probe set')}. A probe set holds sentences, or questions, that are alike but for the"
         " people they speak of; what is compared is how the model answers to each.",
-        f"What stands in brackets is the {level} interval: it is made so that in {level} of such audits it holds the number"
-        " for all sentences and words of the same kind." + _corrected(runs) + _nats(runs) + _stereotyped(runs),
+        f"What stands in brackets is the {level} interval: it is made so that in {level} of such audits it holds the"
+        " number for all sentences and words of the same kind." + _corrected(runs) + _nats(runs) + _stereotyped(runs),
         *_partial(runs),
     ]
     if runs.report:

@@ -48,14 +48,14 @@ def _summary(runs: CardRuns) -> str:
     rest = len(set(asked) - set(found))
     if not found:
         return (
-            f"In none of {count(len(asked), 'probe set')} is a difference from equal treatment shown, which does not mean"
-            " that there is none."
+            f"In none of {count(len(asked), 'probe set')} is a difference from equal treatment shown, which does not"
+            " mean that there is none."
         )
     shows = "shows" if len(found) == 1 else "show"
     more = f" In the other {rest:,} none is shown, which does not mean that there is none." if rest else ""
     return (
-        f"{len(found):,} of {count(len(asked), 'probe set')} {shows} a difference from equal treatment that chance does not"
-        f" explain: {joined(list(found.values()))}.{more}"
+        f"{len(found):,} of {count(len(asked), 'probe set')} {shows} a difference from equal treatment that chance"
+        f" does not explain: {joined(list(found.values()))}.{more}"
     )
 
 

@@ -108,10 +108,13 @@ def test_every_input_reaches_the_command_as_it_is(
         assert (tmp_path / "outputs").read_text() == f"report-path={tmp_path}/fairprint-out/report.html\n"
 
 
-def test_the_hook_loads_no_model_and_names_a_command_that_exists() -> None:
-    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
-    assert hook["language"] == "system" and hook["pass_filenames"] is False
-    assert hook["entry"].split()[:2] == ["fairprint", "check"] and set(hook["entry"].split()[2:]) <= options("check")
+def test_the_hooks_load_no_model_and_name_commands_that_exist() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    assert [hook["entry"].split()[1] for hook in hooks] == ["check", "card"]
+    for hook in hooks:
+        program, command, *given = hook["entry"].split()
+        assert hook["language"] == "system" and hook["pass_filenames"] is False
+        assert program == "fairprint" and given and set(given) <= options(command)
 
 
 def test_the_workflow_of_the_readme_is_one() -> None:
