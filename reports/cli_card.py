@@ -10,15 +10,16 @@ from fairprint.reports import options as o
 
 if TYPE_CHECKING:
     from fairprint.reports.card import Card
+    from fairprint.reports.card_schema import Problem
 
 EPILOG = (
     "Example: fairprint audit MODEL --report report.html; fairprint card latest --into README.md --report report.html; "
     "in CI: fairprint card --check --into README.md. "
     "After trainer.create_model_card(), which writes the card anew, run it again, or call "
     "fairprint.reports.card.update_card(path). "
-    "Exit codes: 0 done, or the card is up to date; 1 under --check: the card is stale, was edited by hand, or has no "
-    "part of ours; 2 wrong usage, or a card that cannot be written safely: nothing is written; 3 a run cannot be read, "
-    "or a file not written; 130 interrupted."
+    "Exit codes: 0 done, or the card is up to date; 1 under --check: the card is stale, was edited by hand, has no "
+    "part of ours, or has metadata that the Hub would refuse or misread; 2 wrong usage, or a card that cannot be "
+    "written safely: nothing is written; 3 a run cannot be read, or a file not written; 130 interrupted."
 )
 CardRunIds = Annotated[
     list[str] | None,
@@ -116,17 +117,31 @@ def card(
     made = made_card(into, runs or (), store, asked)
     if not (check or diff):
         made.write(force=force)
-    _tell(made, check=check, diff=diff, force=force, as_json=as_json)
-    if check and made.state != "current":
+    found = _problems(made)
+    _tell(made, found, check=check, diff=diff, force=force, as_json=as_json)
+    if check and (made.state != "current" or any(problem.severity == "error" for problem in found)):
         raise typer.Exit(1)
 
 
-def _tell(made: "Card", *, check: bool, diff: bool, force: bool, as_json: bool) -> None:
+def _problems(made: "Card") -> "list[Problem]":
+    """Return what the Hub would refuse or misread in the metadata of the card as it stands now, whoever wrote it."""
+    from fairprint.reports.card_file import read_card
+    from fairprint.reports.card_schema import problems
+
+    return problems(read_card(made.path), str(made.path))
+
+
+def _tell(made: "Card", found: "list[Problem]", *, check: bool, diff: bool, force: bool, as_json: bool) -> None:
     from fairprint.reports.card_file import diff as difference
+    from fairprint.reports.text import clean, safe_for_log
 
     if as_json:
-        _print_json(_as_json(made, written=not (check or diff)))
+        _print_json(_as_json(made, found, written=not (check or diff)))
         return
+    for problem in found:
+        place = f"{made.path}:{problem.line}" if problem.line else str(made.path)
+        line = f"{problem.severity:7} {place}: {problem}" + (f" ({problem.hint})" if problem.hint else "")
+        typer.echo(safe_for_log(clean(line)), err=True)
     if diff and (made.state != "hand-edited" or force):
         typer.echo(difference(made.before, made.after(force=force), str(made.path)), nl=False)
     told = {
@@ -143,7 +158,7 @@ def _tell(made: "Card", *, check: bool, diff: bool, force: bool, as_json: bool) 
         typer.echo(f"note    no co2_eq_emissions: {made.parts.emissions_reason}", err=True)
 
 
-def _as_json(made: "Card", *, written: bool) -> dict[str, Any]:
+def _as_json(made: "Card", found: "list[Problem]", *, written: bool) -> dict[str, Any]:
     emissions = made.parts.emissions
     return {
         "schema_version": 1,
@@ -157,6 +172,10 @@ def _as_json(made: "Card", *, written: bool) -> dict[str, Any]:
         "emissions_g": None if emissions is None else emissions.emissions_g,
         "emissions_reason": made.parts.emissions_reason,
         "figures": [str(file) for file in made.files],
+        "problems": [
+            {"severity": one.severity, "line": one.line, "key": one.key, "message": one.message, "hint": one.hint}
+            for one in found
+        ],
     }
 
 

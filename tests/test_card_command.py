@@ -194,6 +194,19 @@ def test_json_is_json_alone(store: Path, tmp_path: Path) -> None:
     assert json.loads(run("--into", tmp_path, "--remove", "--json").stdout)["removed"] is True
 
 
+def test_metadata_that_the_hub_would_misread_are_told_whoever_wrote_them(store: Path, tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(HUMAN.replace("language: no\n", "language: en\nmodel-index:\n- name: x\n  results: []\n"))
+    run("--store", store, "--into", path, "--name", "x")
+    assert json.loads(run("--check", "--store", store, "--into", path, "--json").stdout)["problems"] == []
+
+    wrong = path.read_text().replace("license: mit", "license: {a: b}")
+    path.write_text(wrong)
+    done = run("--check", "--store", store, "--into", path, code=1)
+    assert "error" in done.output
+    assert "README.md:2: license" in done.output
+
+
 # refusing
 
 
