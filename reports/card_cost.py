@@ -116,7 +116,7 @@ def overlapping(runs: Sequence[Run]) -> str:
 
 def _clocks(run: Run) -> list[Clock]:
     if isinstance(run, MeteredRecord):
-        return [run.clock]
+        return [run.clock] if run.clock is not None else []
     return [segment.clock for segment in run.footprint.segments if segment.clock is not None]
 
 

@@ -104,7 +104,8 @@ def country_name(code: str) -> str:
 
 def hardware_of(environment: Environment, footprint: Footprint) -> str:
     """Return the hardware that a run used: its accelerator where it had one, and its processor."""
-    cpu = f"{environment.cpu}, {count(environment.threads, 'thread')}"
+    threads = "" if environment.threads is None else f", {count(environment.threads, 'thread')}"
+    cpu = environment.cpu + threads
     gpus = [
         f"GPU ({part.detail})" for part in footprint.components if part.name == "gpu" and part.energy_kwh is not None
     ]

@@ -9,11 +9,11 @@ from typer.core import TyperGroup
 from fairprint.probes.errors import FairprintError
 from fairprint.reports import (
     cli_audit,
+    cli_card,
     cli_check,
     cli_compare,
     cli_estimate,
     cli_import,
-    cli_card,
     cli_meter,
     cli_plan,
     cli_probes,

@@ -1,0 +1,361 @@
+"""Ways to learn one task, compared: quality with paired intervals, duration, energy and emissions of the training.
+
+The runs say themselves what they were for and which task they learnt (`fairprint.audit.meter.measure`), and hold the
+answers of the trained model item by item (`note_quality`), so that two of them are compared on the same items.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from fairprint.audit.footprints import totals_of
+from fairprint.audit.metered import MeteredRecord, Quality, SpanRecord
+from fairprint.audit.metered_store import MeteredFolder
+from fairprint.audit.overlaps import Sensor, sensors_of
+from fairprint.audit.quality import QualityItem
+from fairprint.audit.reuse import Answer, uses_to_match
+from fairprint.audit.statistics import LEXEME, TEMPLATE, Array, Factors, Interval, Sums, interval, jackknife
+from fairprint.audit.together import Draws
+from fairprint.probes.errors import UsageError
+
+FINE_TUNED, SCRATCH, SEARCH = "fine-tuning", "training from scratch", "search"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A quality of one model, or how much better a second one is, with a 95 % interval for items of the kind.
+
+    Attributes:
+        metric, part: which.
+        value: None with ``reason``; the interval too is None with it.
+        p_value: of no difference; None of a single quality.
+        units: how many units the items are made of.
+    """
+
+    metric: str
+    part: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    items: int | None = None
+    units: Mapping[str, int]
+    reason: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a training cost, without the evaluations after it; intervals of 90 %.
+
+    Attributes:
+        components: energy by component (kWh).
+        whole: whether it is that of the whole run, as no training is marked in it.
+    """
+
+    duration_s: float
+    energy_kwh: Answer
+    emissions_kg: Answer
+    components: Mapping[str, float]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regime:
+    """One way to learn the task: a run with what it cost, and how good its model is."""
+
+    record: MeteredRecord
+    cost: Cost
+    qualities: tuple[Found, ...]
+    query: Answer
+    """Energy of one answer of the trained model (kWh), from the evaluations of the run."""
+
+    @property
+    def steps(self) -> int | None:
+        """Steps of the optimiser."""
+        return self.record.work.steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Two regimes: how much better the second is, and how many times the energy it took."""
+
+    first: Regime
+    second: Regime
+    differences: tuple[Found, ...]
+    energy_ratio: Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regimes:
+    """The ways to learn one task.
+
+    Attributes:
+        regimes: in the order of their energy, the least first; those without energy last.
+        knew: from the training from scratch that got furthest to the fine-tuning: what pretraining knew.
+        optimised: from the training from scratch with as many steps as the fine-tuning to the one that got furthest:
+            what more optimisation brings. Each is None where the runs are not there.
+    """
+
+    task: str
+    regimes: tuple[Regime, ...]
+    knew: Gap | None
+    optimised: Gap | None
+
+
+def compare_regimes(folders: Sequence[MeteredFolder]) -> Regimes:
+    """Compare runs of one task.
+
+    Raises:
+        UsageError: there are fewer than two runs, they name no task or several, or one of them has no quality.
+    """
+    runs = [(folder, folder.record()) for folder in folders]
+    tasks = sorted({record.task for _, record in runs})
+    if len(runs) < 2:
+        raise UsageError("one run alone compares with nothing", hint="name two runs of one task or more")
+    if len(tasks) != 1 or not tasks[0]:
+        told = ", ".join(f"'{task}'" if task else "none" for task in tasks)
+        raise UsageError(f"the runs are not of one task: {told}", hint="meter them with the same --task (task=...)")
+    regimes = sorted((_regime(folder, record) for folder, record in runs), key=_by_energy)
+    items = {folder.run_id: folder for folder, _ in runs}
+    tuned = next((regime for regime in regimes if regime.record.purpose == FINE_TUNED), None)
+    scratch = [regime for regime in regimes if regime.record.purpose == SCRATCH]
+    furthest = max(scratch, key=lambda regime: regime.steps or 0, default=None)
+    as_many = [regime for regime in scratch if tuned and tuned.steps and regime.steps == tuned.steps]
+    equal = next((regime for regime in as_many if regime is not furthest), None)
+    return Regimes(
+        task=tasks[0],
+        regimes=tuple(regimes),
+        knew=_gap(furthest, tuned, items) if furthest and tuned else None,
+        optimised=_gap(equal, furthest, items) if equal and furthest else None,
+    )
+
+
+def latest_of(folders: Sequence[MeteredFolder], task: str) -> list[MeteredFolder]:
+    """Return the newest finished run of each name of a task.
+
+    Raises:
+        UsageError: no run is of that task.
+    """
+    found: dict[str, MeteredFolder] = {}
+    for folder in folders:
+        if folder.finished and (record := folder.record()).task == task and qualities_of(record):
+            found[record.name] = folder
+    if not found:
+        raise UsageError(f"no finished run with a quality is of the task '{task}'", hint="fairprint runs list")
+    return list(found.values())
+
+
+def qualities_of(record: MeteredRecord) -> tuple[Quality, ...]:
+    """Return the qualities of the model at the end: of the run, or else of its last training that has one."""
+    spans = [span.quality for span in record.spans if span.phase in ("train", "trial") and span.quality]
+    return record.quality or (spans[-1] if spans else ())
+
+
+def _by_energy(regime: Regime) -> tuple[bool, float]:
+    energy_kwh = regime.cost.energy_kwh.value
+    return energy_kwh is None, energy_kwh or 0.0
+
+
+def _regime(folder: MeteredFolder, record: MeteredRecord) -> Regime:
+    qualities = qualities_of(record)
+    if not qualities:
+        raise UsageError(
+            f"{folder.run_id} has no quality, so that it cannot be compared",
+            hint='note it while the run goes on: span.note_quality("accuracy", items=[...])',
+        )
+    return Regime(
+        record=record,
+        cost=training_cost(record),
+        qualities=tuple(_single(quality, folder.quality_items(quality)) for quality in qualities),
+        query=_query(record, qualities),
+    )
+
+
+# what it cost
+
+
+def training_cost(record: MeteredRecord) -> Cost:
+    """Return what the trainings of a run cost, without what was evaluated beside them; else what the whole run cost."""
+    spans = _trainings(record.spans)
+    foot = record.footprint
+    whole = not spans or any(span.energy_kwh is None for span in spans)
+    if whole:
+        components = {part.name: part.energy_kwh for part in foot.components if part.energy_kwh is not None}
+        duration_s, failure = foot.duration_s, foot.reason if foot.energy_kwh is None else None
+    else:
+        names = dict.fromkeys(name for span in spans for name in span.components)
+        components = {name: sum(span.components.get(name, 0.0) for span in spans) for name in names}
+        duration_s, failure = sum(span.duration_s for span in spans), None
+    parts = [
+        part.model_copy(update={"energy_kwh": components[part.name]})
+        for part in foot.components
+        if part.name in components
+    ]
+    totals = totals_of(parts, foot.grid, foot.pue, failure)
+    energy, emissions = (
+        Answer(value=totals[f"{what}"], low=totals[low], high=totals[high], reason=totals["reason"])
+        for what, low, high in (
+            ("energy_kwh", "energy_low_kwh", "energy_high_kwh"),
+            ("emissions_kg", "emissions_low_kg", "emissions_high_kg"),
+        )
+    )
+    return Cost(duration_s=duration_s, energy_kwh=energy, emissions_kg=emissions, components=components, whole=whole)
+
+
+def _trainings(spans: Sequence[SpanRecord]) -> list[SpanRecord]:
+    """Return the outermost trainings; none where they went on at the same time, as each has the machine's energy."""
+    own = {span.span for span in spans if span.phase in ("train", "trial")}
+    outer = [span for span in spans if span.span in own and span.parent not in own]
+    ordered = sorted(outer, key=lambda span: span.begin_s)
+    return [] if any(after.begin_s < before.end_s for before, after in pairwise(ordered)) else ordered
+
+
+def _query(record: MeteredRecord, qualities: Sequence[Quality]) -> Answer:
+    """Return the energy of one answer (kWh): of the evaluations after the trainings, over the items they answered."""
+    spans = _answering(record)
+    items = sum(quality.items or 0 for quality in qualities if quality.file is not None)
+    known = [span.energy_kwh for span in spans if span.energy_kwh is not None]
+    if not items or not known or len(known) < len(spans):
+        return Answer(value=None, reason="the energy of the answers was not metered by itself")
+    return Answer(value=sum(known) / items)
+
+
+def _answering(record: MeteredRecord) -> list[SpanRecord]:
+    inside = {span.span for span in record.spans if span.phase in ("train", "trial", "epoch")}
+    return [span for span in record.spans if span.phase == "evaluation" and span.parent not in inside]
+
+
+def answers_to_match(regime: Regime) -> Answer:
+    """Return after how many answers their energy is that of the training.
+
+    Training and answers were metered by the same sensors, whose errors cancel as far as both have the same parts.
+    """
+    if regime.query.value is None or regime.cost.energy_kwh.value is None:
+        return Answer(value=None, reason=regime.query.reason or regime.cost.energy_kwh.reason)
+    count = uses_to_match(regime.cost.energy_kwh.value, regime.query.value)
+    if count is None:
+        return Answer(value=None, reason="the answers took no energy that the sensors see")
+    answering: dict[str, float] = {}
+    for span in _answering(regime.record):
+        for name, energy_kwh in span.components.items():
+            answering[name] = answering.get(name, 0.0) + energy_kwh
+    draws = _draws((regime.record,))
+    ratio = draws.ratio(_energies(regime.record, regime.cost.components), _energies(regime.record, answering))
+    if ratio.low is None or ratio.high is None:
+        return Answer(value=count, reason=ratio.reason)
+    times = sum(answering.values()) / regime.query.value
+    return Answer(value=count, low=ratio.low * times, high=ratio.high * times)
+
+
+# how good
+
+
+def _factors(items: Sequence[QualityItem]) -> tuple[Factors, tuple[str, ...]] | None:
+    """Return the units of some items and their kinds; None where there are more kinds than two."""
+    kinds = sorted(items[0].units, key=lambda kind: (kind == TEMPLATE, kind))
+    if len(kinds) > 2:
+        return None
+    templates = [item.units[kinds[-1]] if kinds else item.item for item in items]
+    lexemes = [item.units[kinds[0]] for item in items] if len(kinds) == 2 else ["all"] * len(items)
+    return Factors.of(templates, lexemes, (TEMPLATE, LEXEME)), tuple(kinds)
+
+
+def _interval(values: Array, items: Sequence[QualityItem], *, scale: str, neutral: float | None) -> Interval:
+    found = _factors(items)
+    if found is None:
+        return Interval(
+            value=float(values.mean()), reason="items with more than two kinds of units have no interval yet"
+        )
+    columns = np.stack([values, np.ones_like(values)], axis=1)
+    form = Sums(columns=columns, combine=lambda sums: sums[:, 0, 0] / sums[:, 0, 1])
+    return interval(jackknife(form, found[0]), found[0], scale=scale, neutral=neutral, items=len(items))
+
+
+def _single(quality: Quality, items: Sequence[QualityItem]) -> Found:
+    if not items:
+        reason = "only the value was noted, without items"
+        return Found(
+            metric=quality.metric, part=quality.part, value=quality.value, items=quality.items, units={}, reason=reason
+        )
+    values = np.array([item.value for item in items])
+    share = set(values.tolist()) <= {0.0, 1.0}
+    found = _interval(values, items, scale="logit" if share else "identity", neutral=None)
+    return _found(quality, found, items)
+
+
+def _found(quality: Quality, found: Interval, items: Sequence[QualityItem]) -> Found:
+    return Found(
+        metric=quality.metric,
+        part=quality.part,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        p_value=found.p_value,
+        items=len(items),
+        units={kind: len({item.units[kind] for item in items}) for kind in sorted(items[0].units)},
+        reason=found.reason,
+        warnings=found.warnings,
+    )
+
+
+def _gap(first: Regime, second: Regime, folders: Mapping[str, MeteredFolder]) -> Gap:
+    found = []
+    noted = {(quality.metric, quality.part): quality for quality in qualities_of(first.record)}
+    for quality in qualities_of(second.record):
+        other = noted.get((quality.metric, quality.part))
+        if other is None:
+            continue
+        sides = [
+            folders[regime.record.run_id].quality_items(which) for regime, which in ((first, other), (second, quality))
+        ]
+        found.append(_difference(other, quality, *sides))
+    return Gap(first=first, second=second, differences=tuple(found), energy_ratio=energy_ratio(first, second))
+
+
+def _difference(first: Quality, second: Quality, before: Sequence[QualityItem], after: Sequence[QualityItem]) -> Found:
+    """Return how much better the second is, paired by item; a metric of which less is better is turned round."""
+    sign = 1.0 if second.higher_is_better else -1.0
+    plain = sign * (second.value - first.value)
+    reason = None
+    if not before or not after:
+        reason = "only the values were noted, without items: there is no interval"
+    elif {item.item for item in before} != {item.item for item in after}:
+        reason = "the two were tested on other items: the difference has no paired interval"
+    if reason is not None:
+        return Found(metric=second.metric, part=second.part, value=plain, units={}, reason=reason)
+    values = {item.item: item.value for item in before}
+    moved = np.array([sign * (item.value - values[item.item]) for item in after])
+    return _found(second, _interval(moved, after, scale="identity", neutral=0.0), after)
+
+
+def energy_ratio(first: Regime, second: Regime) -> Answer:
+    """Return how many times the energy of the first the second took; errors of the same sensors are in both."""
+    energies = [regime.cost.energy_kwh for regime in (first, second)]
+    if energies[0].value is None or energies[1].value is None or energies[0].value <= 0:
+        missing = energies[0] if not energies[0].value else energies[1]
+        return Answer(value=None, reason=missing.reason or "no energy")
+    draws = _draws((first.record, second.record))
+    found = draws.ratio(*(_energies(regime.record, regime.cost.components) for regime in (second, first)))
+    return Answer(value=found.value, low=found.low, high=found.high, reason=found.reason)
+
+
+def _draws(records: Sequence[MeteredRecord]) -> Draws:
+    known = [sensors_of(record.footprint.components, _machine(record)) for record in records]
+    return Draws([sensor for sensors in known for sensor in sensors], [])
+
+
+def _energies(record: MeteredRecord, components: Mapping[str, float]) -> Mapping[Sensor, float]:
+    """Return energies by the sensor that measured them; errors of one sensor of one machine are the same."""
+    parts = [
+        part.model_copy(update={"energy_kwh": components[part.name]})
+        for part in record.footprint.components
+        if part.name in components
+    ]
+    return sensors_of(parts, _machine(record))
+
+
+def _machine(record: MeteredRecord) -> str:
+    return record.run_id if record.clock is None else record.clock.machine
