@@ -131,22 +131,32 @@ class _View:
     seen: Layout
     headings: Sequence[Heading]
     marks: Sequence[Heading]
+    edges: Mapping[int, int]
+    """Where the blank lines before a made heading begin, by where its part begins."""
 
     @property
     def bias(self) -> Heading | None:
         """The section that recommendations belong to, whoever made it."""
-        return next((mark for mark in self.marks if mark.title == plain(_BIAS.title)), None)
+        return min((mark for mark in self.marks if mark.title == plain(_BIAS.title)), key=_level, default=None)
 
     def find(self, titles: set[str], low: int = 0, high: int | None = None) -> Heading | None:
         """Return the heading of others with one of some titles: the first of the highest."""
         high = len(self.body) if high is None else high
         found = (one for one in self.headings if low <= one.start < high and one.title in titles)
-        return min(found, key=lambda one: one.level, default=None)
+        return min(found, key=_level, default=None)
 
     def stop(self, heading: Heading, level: int = 6) -> int:
         """Return where the next heading begins that is of this level or above."""
-        after = (mark.start for mark in self.marks if mark.start > heading.start and mark.level <= level)
+        after = (self.edge(mark) for mark in self.marks if mark.start > heading.start and mark.level <= level)
         return next(after, len(self.body))
+
+    def edge(self, mark: Heading) -> int:
+        """Return where a heading begins, with the blank lines that were put before it."""
+        return self.edges.get(mark.start, mark.start)
+
+
+def _level(heading: Heading) -> int:
+    return heading.level
 
 
 def _view(body: str, path: str, first_line: int) -> _View:
@@ -154,14 +164,16 @@ def _view(body: str, path: str, first_line: int) -> _View:
     ours = blocks_in(body, IN_BODY, path=path, first_line=first_line, skip=seen.code)
     inside = [range(block.start, block.end) for block in ours]
     headings = [one for one in seen.headings if not any(one.start in span for span in inside)]
-    made = []
+    made, edges = [], {}
     for block in ours:
         if block.attributes.get("heading") == "made" and (found := _MADE_HEADING.match(block.inner)) is not None:
             marks, _, title = found[1].partition(" ")
             end = block.end + len(block.eol) if body.startswith(block.eol, block.end) else block.end
             made.append(Heading(title=plain(title), level=len(marks), start=block.start, end=end))
+            gap = block.eol * _count(block.attributes.get("before"))
+            edges[block.start] = block.start - (len(gap) if body.endswith(gap, 0, block.start) else 0)
     marks = sorted([*headings, *made], key=lambda one: one.start)
-    return _View(body=body, seen=seen, headings=headings, marks=marks)
+    return _View(body=body, seen=seen, headings=headings, marks=marks, edges=edges)
 
 
 def insert_body(
@@ -249,7 +261,7 @@ def _text_of(section: Section) -> str:
 def _made(view: _View, section: Section, bias_given: bool) -> _Put:
     """Return a part with a heading of its own, at the level that the card's sections have."""
     piece = PIECES[section.key][0]
-    level = next((mark.level for mark in view.marks if mark.title in template_order()), 2)
+    level = min(4, next((mark.level for mark in view.marks if mark.title in template_order()), 2))
     above = []
     if section.key == "recommendations":
         bias = view.bias
@@ -285,6 +297,7 @@ def _block(put: _Put, eol: str, attributes: Mapping[str, str | int]) -> str:
 
 def _end(body: str, low: int, high: int) -> int:
     """Return where a text ends, behind one blank line if there is one."""
+    low = min(low, high)  # a heading at the end of a text has an end of line only since a part stands behind it
     at = low + len(body[low:high].rstrip())
     if at > low:
         found = EOL.search(body, at)
@@ -319,12 +332,16 @@ def _section_spot(view: _View, put: _Put) -> int:
     if put.key == "recommendations" and bias is not None:
         return _end(view.body, bias.end, view.stop(bias))
     rank = order.get(plain(put.section), len(order))
-    ranked = [(order[mark.title], mark) for mark in view.marks if mark.title in order]
+    ranked: list[tuple[float, Heading]] = [(order[mark.title], mark) for mark in view.marks if mark.title in order]
+    # recommendations of ours belong to the section before them, also where no level is left below its own
+    made = {plain(PIECES["recommendations"][0].title)}
+    after_bias = order.get(plain(_BIAS.title), 0) + 0.5
+    ranked += [(after_bias, mark) for mark in view.marks if mark.start in view.edges and mark.title in made]
     earlier = [one for one in ranked if one[0] < rank]
     if earlier:
         nearest = max(earlier, key=lambda one: one[0])[1]
         return _end(view.body, nearest.end, view.stop(nearest, nearest.level))
-    later = min((mark.start for place, mark in ranked if place > rank), default=None)
+    later = min((view.edge(mark) for place, mark in ranked if place > rank), default=None)
     return later if later is not None else _end(view.body, 0, len(view.body))
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.utils.endpoint_helpers import _is_emission_within_threshold
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sample_cards import BIAS, CARDS, EMISSIONS, FEWER, FULL, NEWER, OWN_EMISSIONS, PARTS, TRAINER, TWO_MODELS
 
@@ -150,6 +150,7 @@ def test_the_client_reads_the_right_grams(card: str) -> None:
     assert not filtered(written, 12.4, 1e9)
 
 
+@settings(max_examples=25)
 @given(emissions_g=st.floats(min_value=1e-9, max_value=1e15))
 def test_grams_are_read_as_they_are_or_not_written(emissions_g: float) -> None:
     written = spliced("---\nlicense: mit\n---\n", replace(PARTS, emissions=replace(EMISSIONS, emissions_g=emissions_g)))
@@ -505,6 +506,11 @@ def cards(draw: st.DrawFn) -> str:
     return front.replace("\n", "\r\n" if eol == "\r\n" else "\n") + text.replace("\n", eol)
 
 
+@settings(max_examples=25)
+@example(card="# recommendations", parts=FEWER, newer=PARTS)
+@example(card="###### Bias, Risks, and Limitations\n\n# Bias, Risks, and Limitations", parts=PARTS, newer=PARTS)
+@example(card="###### Uses\n###### Uses", parts=NEWER, newer=PARTS)
+@example(card="## Training Details\n\nt", parts=PARTS, newer=FEWER)
 @given(card=cards(), parts=st.sampled_from([PARTS, NEWER, FEWER]), newer=st.sampled_from([PARTS, NEWER, FEWER]))
 def test_putting_in_and_taking_out_is_nothing_and_twice_is_once(card: str, parts: CardParts, newer: CardParts) -> None:
     try:
