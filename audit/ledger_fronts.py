@@ -11,6 +11,9 @@ from fairprint.audit.together import Amount, Draws, Part
 
 def energy_of(each: Training, draws: Draws) -> Amount:
     """Return the energy (kWh) of a training, as its run measured it."""
+    foot = each.footprint
+    if foot is not None and foot.energy_kwh is not None:
+        return Amount(value=foot.energy_kwh, low=foot.energy_low_kwh, high=foot.energy_high_kwh)
     return Amount(value=None, reason=each.reason) if each.energies is None else draws.energy(each.energies)
 
 
@@ -18,6 +21,14 @@ def emissions_of(each: Training, draws: Draws) -> Amount:
     """Return the emissions (kg) of a training."""
     if each.energies is None:
         return Amount(value=None, reason=each.reason)
+    foot = each.footprint
+    if foot is not None:
+        return Amount(
+            value=foot.emissions_kg,
+            low=foot.emissions_low_kg,
+            high=foot.emissions_high_kg,
+            reason=foot.reason,
+        )
     return draws.emissions([(each.energies, each.place)])
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fairprint.audit.ledger_runs import Run
 from fairprint.audit.metered import Quality
 from fairprint.audit.overlaps import Energies
-from fairprint.audit.records import Clock
+from fairprint.audit.records import Clock, Footprint
 from fairprint.audit.together import Amount, Draws, Place, added, of_components
 from fairprint.probes.errors import UsageError, nearest
 
@@ -22,7 +22,7 @@ class Training:
     Attributes:
         energies: None with ``reason``.
         clock: when; None where that is not known.
-        own_record: whether it is a run by itself.
+        footprint: of a run by itself; None of a training inside of one.
     """
 
     run_id: str
@@ -35,7 +35,12 @@ class Training:
     quality: tuple[Quality, ...]
     place: Place
     clock: Clock | None
-    own_record: bool
+    footprint: Footprint | None = None
+
+    @property
+    def own_record(self) -> bool:
+        """Whether it is a run by itself."""
+        return self.footprint is not None
 
     @property
     def label(self) -> str:
@@ -93,7 +98,6 @@ def trainings(run: Run) -> list[Training]:
                 quality=trial.quality,
                 place=run.place,
                 clock=when,
-                own_record=False,
             )
         )
     return found
@@ -113,7 +117,7 @@ def training(run: Run) -> Training:
         quality=run.quality,
         place=run.place,
         clock=run.stretches[-1].clock if run.stretches else None,
-        own_record=True,
+        footprint=run.footprint,
     )
 
 

@@ -14,6 +14,7 @@ from fairprint.reports import (
     cli_compare,
     cli_estimate,
     cli_import,
+    cli_ledger,
     cli_meter,
     cli_plan,
     cli_probes,
@@ -54,6 +55,7 @@ app.command(epilog=cli_compare.EPILOG)(cli_compare.compare)
 app.command(epilog=cli_plan.EPILOG)(cli_plan.plan)
 app.command(epilog=cli_estimate.EPILOG)(cli_estimate.estimate)
 app.command(epilog=cli_topics.EPILOG)(cli_topics.topics)
+app.command(epilog=cli_ledger.EPILOG)(cli_ledger.ledger)
 app.command(epilog=cli_check.EPILOG)(cli_check.check)
 app.command(epilog=cli_card.EPILOG)(cli_card.card)
 app.add_typer(cli_check.app, name="baseline")

@@ -18,21 +18,32 @@ from typing import Any
 import pytest
 from sample_benchmarks import BOLD, CROWS, KOBBQ, benchmark_record
 from sample_comparison import sample_comparison
+from sample_ledger import project
 from sample_metered import sample_metered, truncated
 from sample_record import sample_record
 from sample_statistics import with_statistics
 
 from fairprint.audit.comparisons import ComparisonRecord
 from fairprint.audit.findings import Record
+from fairprint.audit.ledger import Ledger, ledger
+from fairprint.audit.ledger_runs import run_of, run_of_audit
 from fairprint.audit.metered import MeteredRecord
 from fairprint.audit.records import RunRecord
 from fairprint.reports.comparison_page import render_comparison
 from fairprint.reports.html import render_report
+from fairprint.reports.ledger_page import render_ledger
 
 HERE = Path(__file__).parent / "browser"
 Findings = dict[str, dict[str, Any]]
-HOSTILE = ("hostile markup", "hostile writing", "hostile runs", "hostile comparison", "hostile training")
-REPORTS = ("one run", "two runs", "benchmarks", "comparison", "training", "two trainings", *HOSTILE)
+HOSTILE = (
+    "hostile markup",
+    "hostile writing",
+    "hostile runs",
+    "hostile comparison",
+    "hostile training",
+    "hostile ledger",
+)
+REPORTS = ("one run", "two runs", "benchmarks", "comparison", "training", "two trainings", "ledger", *HOSTILE)
 SCHEMES = ("light", "dark")
 
 MARKUP = (
@@ -43,7 +54,7 @@ MARKUP = (
 )
 WRITING = "שלום \u202egnp.\u2066\u200f\u200b\x00\ufeff\ud800 مرحبا بالعالم "
 LONG = "x" * 100_000
-FIXED = {"kind", "status", "metric", "unit", "scale", "scored", "sensor", "phase", "outcome"}
+FIXED = {"kind", "status", "purpose", "metric", "unit", "scale", "scored", "sensor", "phase", "outcome"}
 """Fields that hold one of a few words and no free text."""
 
 BROKEN = """<!DOCTYPE html><html lang="en"><head><title>Broken</title><style>
@@ -116,11 +127,17 @@ def with_long_lines(record: RunRecord) -> RunRecord:
     )
 
 
-Told = list[RunRecord] | list[MeteredRecord] | ComparisonRecord
+Told = list[RunRecord] | list[MeteredRecord] | ComparisonRecord | Ledger
+
+
+def ledger_of(records: list[RunRecord | MeteredRecord]) -> Ledger:
+    return ledger([run_of_audit(r) if isinstance(r, RunRecord) else run_of(r) for r in records])
 
 
 def rendered(told: Told) -> str:
-    """Return the page of some audits, of some metered runs, or of a comparison."""
+    """Return the page of some audits, of some metered runs, of a comparison, or of a ledger."""
+    if isinstance(told, Ledger):
+        return render_ledger(told)
     if isinstance(told, ComparisonRecord):
         return render_comparison(told)
     audits = [record for record in told if isinstance(record, RunRecord)]
@@ -136,11 +153,13 @@ def reports() -> dict[str, Told]:
         "comparison": sample_comparison(),
         "training": [sample_metered()],
         "two trainings": [sample_metered(), truncated()],
+        "ledger": ledger_of(project()),
         "hostile markup": [markup],
         "hostile writing": [writing],
         "hostile runs": [markup, writing],
         "hostile comparison": infected(sample_comparison(), MARKUP),
         "hostile training": [infected(sample_metered(), MARKUP)],
+        "hostile ledger": ledger_of([infected(record, MARKUP) for record in project()]),
     }
 
 
