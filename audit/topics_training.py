@@ -182,6 +182,7 @@ def _trainer(
             output_dir=folder,
             max_steps=regime.steps,
             per_device_train_batch_size=BATCH,
+            per_device_eval_batch_size=64,
             learning_rate=FINE_TUNING_RATE if regime.pretrained else SCRATCH_RATE,
             # a schedule that falls to zero would end a training that stops early at a rate it never was meant to have
             lr_scheduler_type="constant_with_warmup",
