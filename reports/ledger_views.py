@@ -184,7 +184,8 @@ def runs_tables(of: Ledger) -> tuple[Table, ...]:
     shown = rows[:MOST]
     caption = Markup(
         "Every run with the trainings inside of it, oldest first. Energy and emissions are as the run's own meter has"
-        " them; “counted” is what of it stands in the total"
+        " them; “counted” is what of it stands in the total. Emissions without a single value are of a place that is"
+        " not known: from the lowest to the highest country"
     )
     rest = say("The other {n} rows", n=number(max(0, len(shown) - FIRST), "tally"))
     if len(rows) > MOST:
