@@ -2,19 +2,21 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sample_metered import GERMANY, sample_metered, span
 from sample_record import sample_record
 
-from fairprint.audit.footprints import totals_of
+from fairprint.audit.footprints import NUMBERS, totals_of
 from fairprint.audit.metered import MeteredRecord, Quality, SpanRecord
 from fairprint.audit.metered_store import MeteredFolder
 from fairprint.audit.records import Clock, Component, Footprint, GridFactor, RunRecord, Segment, to_json
 from fairprint.audit.store import RunFolder
 
 MACHINE, BOOT = "daa4ee976ef6", "bf18bb5a784e"
+AMOUNTS = (*NUMBERS, "water_l")
 CPU_W, GPU_W = 100.0, 260.0
 """Power of every run of the project, unless it says otherwise: 360 W, so that ten seconds are 0.001 kWh."""
 
@@ -42,7 +44,7 @@ def footprint_of(
 ) -> Footprint:
     parts = components(cpu_w * seconds / 3.6e6, None if gpu_w is None else gpu_w * seconds / 3.6e6)
     return Footprint(
-        **totals_of(parts, grid, pue, failure, wue),
+        **_totals(seconds, cpu_w, gpu_w, grid, pue, wue, failure),
         duration_s=seconds,
         mean_power_w=None,
         own_cpu_s=None,
@@ -54,6 +56,22 @@ def footprint_of(
         warnings=(),
         segments=tuple(segments),
     )
+
+
+@cache
+def _of_an_hour(
+    cpu_w: float, gpu_w: float | None, grid: GridFactor, pue: float | None, wue: float | None, failure: str | None
+) -> dict[str, Any]:
+    """Return the totals of an hour; they take a fifth of a second, and are in proportion to the time."""
+    return totals_of(components(cpu_w / 1e3, None if gpu_w is None else gpu_w / 1e3), grid, pue, failure, wue)
+
+
+def _totals(seconds: float, *of: Any) -> dict[str, Any]:
+    found = _of_an_hour(*of)
+    return {
+        key: found[key] * seconds / 3600 if isinstance(found[key], float) and key in AMOUNTS else found[key]
+        for key in found
+    }
 
 
 def metered(run_id: str, begin_s: float, end_s: float, **changes: Any) -> MeteredRecord:
