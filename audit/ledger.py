@@ -316,16 +316,19 @@ def _notes(runs: Sequence[Run], unfinished: Sequence[Unfinished], counted: Count
     if unfinished:
         told = _tally(len(unfinished), "run without", "runs without")
         yield f"{told} a readable record: not counted, so that the total is a lower bound"
-    bare = [run for run in runs if run.footprint.energy_kwh is None and not counted.energy_kwh.get(run.run_id)]
+    unknown = {run_id for run_id, seconds in counted.unknown_s.items() if seconds > 0}
+    timeless = {run.run_id for run in runs if any(stretch.clock is None for stretch in run.stretches)}
+    bare = [run for run in runs if run.footprint.energy_kwh is None and run.run_id in unknown | timeless]
     if bare:
         told = _tally(len(bare), "run has", "runs have")
-        yield f"{told} no energy, so that the total is a lower bound: {', '.join(run.run_id for run in bare)}"
+        why = "no energy for all or a part of the time, so that the total is a lower bound"
+        yield f"{told} {why}: {', '.join(run.run_id for run in bare)}"
     truncated = sum(run.status == "truncated" for run in runs)
     if truncated:
         yield f"{_tally(truncated, 'run', 'runs')} ended before the end: counted up to where last heard of"
-    timeless = [run for run in runs if any(stretch.clock is None and stretch.energies for stretch in run.stretches)]
-    if timeless:
-        told = _tally(len(timeless), "run does", "runs do")
+    loose = [run for run in runs if any(stretch.clock is None and stretch.energies for stretch in run.stretches)]
+    if loose:
+        told = _tally(len(loose), "run does", "runs do")
         yield f"{told} not say when on the machine's clock: what another meter measured meanwhile would count twice"
     known = {run.run_id for run in runs}
     strange = sorted({other for run in runs for other in run.neighbours if other not in known})

@@ -43,6 +43,7 @@ from fairprint.audit.records import RunRecord, Segment
 from fairprint.probes.errors import UsageError
 
 EXACT = 1e-9
+NO_ENERGY = "1 run has no energy for all or a part of the time, so that the total is a lower bound: {}"
 FRANCE = GERMANY.model_copy(
     update={"kg_per_kwh": 0.05, "low_kg_per_kwh": 0.04, "high_kg_per_kwh": 0.06, "country_iso_code": "FRA"}
 )
@@ -183,6 +184,13 @@ def test_the_energy_of_a_meter_that_failed_is_known_from_the_one_around_it() -> 
     inner = next(entry for entry in told.entries if entry.run_id == "inner")
     assert inner.energy.value is None and inner.energy.reason == "the cpu sensor gave no usable number"
     assert told.notes == ()
+
+
+def test_the_time_that_no_meter_knew_makes_the_total_a_lower_bound() -> None:
+    told = of(metered("a", 0, 200), metered("b", 100, 700, foot={"failure": "no sensor"}))
+    assert value(told.energy) == pytest.approx(0.02, abs=EXACT)
+    assert value(told.entries[1].counted) == pytest.approx(0.01, abs=EXACT)
+    assert told.notes == (NO_ENERGY.format("b"),)
 
 
 def test_a_meter_that_saw_more_of_the_machine_is_believed_first() -> None:
@@ -399,7 +407,7 @@ def test_a_run_is_for_what_it_says_or_what_its_trials_say(changes: dict[str, Any
 def test_runs_without_energy_are_told_and_make_the_total_a_lower_bound() -> None:
     told = of(metered("a", 0, 100), metered("b", 200, 300, foot={"failure": "torch sees 2 GPUs, but 1 were metered"}))
     assert value(told.energy) == pytest.approx(0.01, abs=EXACT)
-    assert told.notes == ("1 run has no energy, so that the total is a lower bound: b",)
+    assert told.notes == (NO_ENERGY.format("b"),)
     assert told.entries[1].counted.reason == "torch sees 2 GPUs, but 1 were metered"
 
 
