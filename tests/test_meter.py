@@ -40,10 +40,12 @@ class Clocked:
     def __init__(self) -> None:
         self.took_s: dict[str, float] = {}
         self.around_s: dict[str, float] = {}
+        self.cpu_s = 0.0
 
     def work(self, name: str, seconds: float) -> None:
-        start = time.perf_counter()
+        start, cpu_s = time.perf_counter(), time.process_time()
         busy(seconds)
+        self.cpu_s += time.process_time() - cpu_s
         self.took_s[name] = self.took_s.get(name, 0.0) + time.perf_counter() - start
 
     @contextlib.contextmanager
@@ -185,7 +187,8 @@ def test_the_record_is_in_the_store_and_says_how_it_came_about(run: tuple, store
     assert record.curve[0].time_s == pytest.approx(0, abs=0.01)
     assert sum(record.curve[-1].energy_kwh.values()) == pytest.approx(record.footprint.energy_kwh, rel=1e-6)
     assert record.clock.end_s - record.clock.begin_s == pytest.approx(record.footprint.duration_s)
-    assert 0.5 * sum(took_s.values()) < record.footprint.own_cpu_s < 1.3 * sum(took_s.values())
+    # on a busy machine the processor's time is less than what the clock says
+    assert 0.5 * clocked.cpu_s < record.footprint.own_cpu_s < 1.3 * sum(took_s.values())
     text = (folder.path / "run.json").read_text() + folder.journal.read_text()
     assert str(store) not in text and "NaN" not in text and "Infinity" not in text
 

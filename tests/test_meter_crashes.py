@@ -183,6 +183,10 @@ def test_a_full_disk_never_stops_the_training_and_loses_nothing_in_memory(tmp_pa
                 full = error.errno
             with measure("while full"):
                 train(1.5)
+                # the last page of the file may have had room for some samples more
+                until, size, journal = time.monotonic() + 60, -1, store / run.run_id / "journal.jsonl"
+                while time.monotonic() < until and size != (size := journal.stat().st_size):
+                    train(1.0)
         lines = (store / run.run_id / "journal.jsonl").read_bytes()
         ready(full=full, whole=b'"close"' in lines, record=json.loads(run.record.model_dump_json()))
         """,
@@ -366,15 +370,20 @@ def test_a_network_that_swallows_everything_costs_no_time_and_no_socket_is_opene
         run.stop()
         ready(start_s=started - begin, stop_s=time.perf_counter() - before, opened=opened)
         """
-    outside, inside = start(script, tmp_path / "outside"), None
-    free = told(outside)
-    assert ended(outside)[0] == 0
-    inside = start(script, tmp_path / "inside", *black_hole)
-    held = told(inside)
-    assert ended(inside)[0] == 0
-    assert held["start_s"] <= free["start_s"] + 1 and held["stop_s"] <= free["stop_s"] + 1
+    # on a busy machine either may take a second longer; what waits for a network does so every time
+    for attempt in range(3):
+        outside = start(script, tmp_path / f"outside {attempt}")
+        free = told(outside)
+        assert ended(outside)[0] == 0
+        inside = start(script, tmp_path / f"inside {attempt}", *black_hole)
+        held = told(inside)
+        assert ended(inside)[0] == 0
+        quick = held["start_s"] <= free["start_s"] + 1 and held["stop_s"] <= free["stop_s"] + 1
+        if quick:
+            break
+    assert quick, (held, free)
     assert held["opened"] == free["opened"] == []
-    assert only_run(tmp_path / "inside").record().footprint.energy_kwh > 0
+    assert only_run(tmp_path / f"inside {attempt}").record().footprint.energy_kwh > 0
 
 
 # the journal
