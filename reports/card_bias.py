@@ -115,7 +115,7 @@ def _opening(runs: CardRuns) -> str:
     level = _levels(runs)
     lines = [
         f"{escaped(runs.model_name)}{revision} (sha256 {coded(model.sha256[:16])}) was audited with"
-        f" [fairprint](https://pypi.org/project/fairprint/) {escaped(when)}: {count(asked, 'item')} from"
+        f" fairprint {escaped(when)}: {count(asked, 'item')} from"
         f" {count(len(sets), 'probe set')}. A probe set holds sentences, or questions, that are alike but for the"
         " people they speak of; what is compared is how the model answers to each.",
         f"What stands in brackets is the {level} interval: it is made so that in {level} of such audits it holds the"

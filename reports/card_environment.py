@@ -144,8 +144,7 @@ def _facts(runs: CardRuns) -> str:
     clouds = dict.fromkeys(grid.cloud_region.partition(":")[0] for grid in grids if grid.cloud_region)
     places = dict.fromkeys(place_of(grid) or "not told to the meter" for grid in grids)
     return blocks(
-        f"Metered with [fairprint](https://pypi.org/project/fairprint/): {of}."
-        " What stands in brackets is a 90 % interval.",
+        f"Metered with fairprint: {of}. What stands in brackets is a 90 % interval.",
         listed(
             [
                 f"**Hardware type:** {escaped('; '.join(hardware))}",
