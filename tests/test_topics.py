@@ -60,10 +60,10 @@ def test_no_template_says_what_the_topic_is() -> None:
 @pytest.mark.parametrize(
     ("word", "template", "text"),
     [
-        ("owl", "t02", "My sister wrote a letter about an owl to her friend."),
-        ("bear", "t02", "My sister wrote a letter about a bear to her friend."),
+        ("owl", "t02", "She wrote a letter about an owl."),
+        ("bear", "t02", "She wrote a letter about a bear."),
         ("owl", "h02", "Owl: that single word stood on the note which fell out of his coat."),
-        ("owl", "t03", "The owl was what everybody remembered afterwards."),
+        ("owl", "t03", "The owl was remembered for years."),
     ],
 )
 def test_a_sentence_reads_as_english(word: str, template: str, text: str) -> None:
