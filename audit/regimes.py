@@ -4,6 +4,7 @@ The runs say themselves what they were for and which task they learnt (`fairprin
 answers of the trained model item by item (`note_quality`), so that two of them are compared on the same items.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +16,7 @@ from fairprint.audit.metered import MeteredRecord, Quality, SpanRecord
 from fairprint.audit.metered_store import MeteredFolder
 from fairprint.audit.overlaps import Sensor, sensors_of
 from fairprint.audit.quality import QualityItem
+from fairprint.audit.records import Component
 from fairprint.audit.reuse import Answer, uses_to_match
 from fairprint.audit.statistics import LEXEME, TEMPLATE, Array, Factors, Interval, Sums, interval, jackknife
 from fairprint.audit.together import Draws
@@ -109,9 +111,13 @@ def compare_regimes(folders: Sequence[MeteredFolder]) -> Regimes:
     """Compare runs of one task.
 
     Raises:
-        UsageError: there are fewer than two runs, they name no task or several, or one of them has no quality.
+        UsageError: there are fewer than two runs, one is not finished, they name no task or several, or one of them
+            has no quality.
     """
-    runs = [(folder, folder.record()) for folder in folders]
+    once = {folder.run_id: folder for folder in folders}
+    for folder in once.values():
+        folder.check_finished()
+    runs = [(folder, folder.record()) for folder in once.values()]
     tasks = sorted({record.task for _, record in runs})
     if len(runs) < 2:
         raise UsageError("one run alone compares with nothing", hint="name two runs of one task or more")
@@ -119,7 +125,6 @@ def compare_regimes(folders: Sequence[MeteredFolder]) -> Regimes:
         told = ", ".join(f"'{task}'" if task else "none" for task in tasks)
         raise UsageError(f"the runs are not of one task: {told}", hint="meter them with the same --task (task=...)")
     regimes = sorted((_regime(folder, record) for folder, record in runs), key=_by_energy)
-    items = {folder.run_id: folder for folder, _ in runs}
     tuned = next((regime for regime in regimes if regime.record.purpose == FINE_TUNED), None)
     scratch = [regime for regime in regimes if regime.record.purpose == SCRATCH]
     furthest = max(scratch, key=lambda regime: regime.steps or 0, default=None)
@@ -128,8 +133,8 @@ def compare_regimes(folders: Sequence[MeteredFolder]) -> Regimes:
     return Regimes(
         task=tasks[0],
         regimes=tuple(regimes),
-        knew=_gap(furthest, tuned, items) if furthest and tuned else None,
-        optimised=_gap(equal, furthest, items) if equal and furthest else None,
+        knew=_gap(furthest, tuned, once) if furthest and tuned else None,
+        optimised=_gap(equal, furthest, once) if equal and furthest else None,
     )
 
 
@@ -189,12 +194,8 @@ def training_cost(record: MeteredRecord) -> Cost:
         names = dict.fromkeys(name for span in spans for name in span.components)
         components = {name: sum(span.components.get(name, 0.0) for span in spans) for name in names}
         duration_s, failure = sum(span.duration_s for span in spans), None
-    parts = [
-        part.model_copy(update={"energy_kwh": components[part.name]})
-        for part in foot.components
-        if part.name in components
-    ]
-    totals = totals_of(parts, foot.grid, foot.pue, failure)
+    components = {part.name: components[part.name] for part in _metered(record) if part.name in components}
+    totals = totals_of(_with(record, components), foot.grid, foot.pue, failure)
     energy, emissions = (
         Answer(value=totals[f"{what}"], low=totals[low], high=totals[high], reason=totals["reason"])
         for what, low, high in (
@@ -216,7 +217,12 @@ def _trainings(spans: Sequence[SpanRecord]) -> list[SpanRecord]:
 def _query(record: MeteredRecord, qualities: Sequence[Quality]) -> Answer:
     """Return the energy of one answer (kWh): of the evaluations after the trainings, over the items they answered."""
     spans = _answering(record)
-    items = sum(quality.items or 0 for quality in qualities if quality.file is not None)
+    # several metrics of one part are made of the same answers
+    answered: dict[str, int] = {}
+    for quality in qualities:
+        if quality.file is not None:
+            answered[quality.part] = max(answered.get(quality.part, 0), quality.items or 0)
+    items = sum(answered.values())
     known = [span.energy_kwh for span in spans if span.energy_kwh is not None]
     if not items or not known or len(known) < len(spans):
         return Answer(value=None, reason="the energy of the answers was not metered by itself")
@@ -274,9 +280,18 @@ def _interval(values: Array, items: Sequence[QualityItem], *, scale: str, neutra
     return interval(jackknife(form, found[0]), found[0], scale=scale, neutral=neutral, items=len(items))
 
 
+def _no_mean(quality: Quality, items: Sequence[QualityItem]) -> bool:
+    """Whether what was noted is another number than the mean of its items, such as an F1 of right and wrong answers."""
+    return not math.isclose(quality.value, math.fsum(item.value for item in items) / len(items), abs_tol=1e-9)
+
+
 def _single(quality: Quality, items: Sequence[QualityItem]) -> Found:
+    reason = None
     if not items:
         reason = "only the value was noted, without items"
+    elif _no_mean(quality, items):
+        reason = "what was noted is not the mean of its items, so that they give it no interval"
+    if reason is not None:
         return Found(
             metric=quality.metric, part=quality.part, value=quality.value, items=quality.items, units={}, reason=reason
         )
@@ -318,12 +333,16 @@ def _gap(first: Regime, second: Regime, folders: Mapping[str, MeteredFolder]) ->
 def _difference(first: Quality, second: Quality, before: Sequence[QualityItem], after: Sequence[QualityItem]) -> Found:
     """Return how much better the second is, paired by item; a metric of which less is better is turned round."""
     sign = 1.0 if second.higher_is_better else -1.0
-    plain = sign * (second.value - first.value)
+    plain: float | None = sign * (second.value - first.value)
     reason = None
-    if not before or not after:
+    if first.higher_is_better != second.higher_is_better:
+        plain, reason = None, "the two do not agree on whether more of it is better"
+    elif not before or not after:
         reason = "only the values were noted, without items: there is no interval"
     elif {item.item for item in before} != {item.item for item in after}:
         reason = "the two were tested on other items: the difference has no paired interval"
+    elif _no_mean(first, before) or _no_mean(second, after):
+        reason = "what was noted is not the mean of its items, so that they give the difference no interval"
     if reason is not None:
         return Found(metric=second.metric, part=second.part, value=plain, units={}, reason=reason)
     values = {item.item: item.value for item in before}
@@ -337,6 +356,8 @@ def energy_ratio(first: Regime, second: Regime) -> Answer:
     if energies[0].value is None or energies[1].value is None or energies[0].value <= 0:
         missing = energies[0] if not energies[0].value else energies[1]
         return Answer(value=None, reason=missing.reason or "no energy")
+    if first.cost.whole != second.cost.whole:
+        return Answer(value=None, reason="of one run only its training was counted, of the other all that it did")
     draws = _draws((first.record, second.record))
     found = draws.ratio(*(_energies(regime.record, regime.cost.components) for regime in (second, first)))
     return Answer(value=found.value, low=found.low, high=found.high, reason=found.reason)
@@ -349,12 +370,20 @@ def _draws(records: Sequence[MeteredRecord]) -> Draws:
 
 def _energies(record: MeteredRecord, components: Mapping[str, float]) -> Mapping[Sensor, float]:
     """Return energies by the sensor that measured them; errors of one sensor of one machine are the same."""
-    parts = [
+    return sensors_of(_with(record, components), _machine(record))
+
+
+def _metered(record: MeteredRecord) -> list[Component]:
+    """Return the components that a sensor saw: spans have a 0 for the others, such as a GPU that is not there."""
+    return [part for part in record.footprint.components if part.energy_kwh is not None]
+
+
+def _with(record: MeteredRecord, components: Mapping[str, float]) -> list[Component]:
+    return [
         part.model_copy(update={"energy_kwh": components[part.name]})
-        for part in record.footprint.components
+        for part in _metered(record)
         if part.name in components
     ]
-    return sensors_of(parts, _machine(record))
 
 
 def _machine(record: MeteredRecord) -> str:
