@@ -732,7 +732,9 @@ def probed(planted: str | None, store: Path) -> RunRecord:
 
 @needs_minilm
 @pytest.mark.filterwarnings("ignore")
-def test_the_counterfactual_probe_finds_a_planted_skew_and_none_in_the_balanced_twin(tmp_path: Path) -> None:
+def test_the_counterfactual_probe_finds_a_planted_skew_and_none_in_the_balanced_twin(
+    tmp_path: Path, few_draws: None
+) -> None:
     pair = ("muslim", "christian")
     skewed = probed("Muslim", tmp_path)
     gap, flips = one(skewed.estimates, "group_gap", pair), one(skewed.estimates, "flip_rate", pair)

@@ -69,7 +69,7 @@ def test_two_runs_in_other_surroundings_are_equal_to_the_last_bit(
     assert _blanked(tmp_path, first.record()) == _blanked(tmp_path, second.record())
 
 
-def test_a_killed_run_goes_on_where_it_was(models: dict[str, Path], tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_where_it_was(models: dict[str, Path], tmp_path: Path, few_draws: None) -> None:
     audit(str(models["causal"]), SETS, country_iso_code="KOR", store=tmp_path / "whole")
     command = [FAIRPRINT, "audit", str(models["causal"]), *ASK, "--country-iso-code", "KOR", "-q", "--store"]
     with subprocess.Popen([*command, str(tmp_path / "killed")], stderr=subprocess.PIPE) as process:
@@ -222,7 +222,7 @@ def test_a_record_holds_what_was_asked_and_no_path_of_the_machine(models: dict[s
     assert record.plan.model.notes == ()
 
 
-def test_both_instruments_can_be_asked_in_one_run(models: dict[str, Path], tmp_path: Path) -> None:
+def test_both_instruments_can_be_asked_in_one_run(models: dict[str, Path], tmp_path: Path, few_draws: None) -> None:
     record = audit(
         str(models["causal"]), ["gendered-occupations"], store=tmp_path, instruments=["fill", "sentence"], limit=60
     )
@@ -232,7 +232,9 @@ def test_both_instruments_can_be_asked_in_one_run(models: dict[str, Path], tmp_p
     assert fill == pytest.approx(sentence, abs=1e-5)
 
 
-def test_a_model_object_and_a_pipeline_give_the_scores_of_their_folder(models: dict[str, Path], tmp_path: Path) -> None:
+def test_a_model_object_and_a_pipeline_give_the_scores_of_their_folder(
+    models: dict[str, Path], tmp_path: Path, few_draws: None
+) -> None:
     from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
     model, tokenizer = (
