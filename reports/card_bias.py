@@ -120,7 +120,7 @@ def _opening(runs: CardRuns) -> str:
         " people they speak of; what is compared is how the model answers to each.",
         f"What stands in brackets is the {level} interval: it is made so that in {level} of such audits it holds the"
         " number for all sentences and words of the same kind." + _corrected(runs) + _nats(runs) + _stereotyped(runs),
-        *_partial(runs),
+        *partial(runs),
     ]
     if runs.report:
         lines.append(f"All numbers, sentences and methods stand in the {report_link(runs)}.")
@@ -166,7 +166,8 @@ def _stereotyped(runs: CardRuns) -> str:
     return " The stereotyped version of two sentences is the one that the sources of the set give as the stereotype."
 
 
-def _partial(runs: CardRuns) -> list[str]:
+def partial(runs: CardRuns) -> list[str]:
+    """Return which audits are not whole, and how much of them was asked."""
     told = []
     for audit in runs.audits:
         if audit.status == "complete":
@@ -309,6 +310,13 @@ def _risks(runs: CardRuns) -> str:
 
 
 def _limitations(runs: CardRuns) -> str:
+    cannot = cannot_show(runs)
+    hidden = folded("What each probe set cannot show", listed(cannot)) if cannot else ""
+    return blocks("### Limitations", listed(limits(runs)), hidden)
+
+
+def limits(runs: CardRuns) -> list[str]:
+    """Return what the audits did not measure and did not ask, a sentence or more a point."""
     latest = runs.audits[-1]
     answers = dict.fromkeys(nearness.answers(audit) for audit in runs.audits)
     points = [
@@ -319,14 +327,18 @@ def _limitations(runs: CardRuns) -> str:
     points += _languages(runs)
     points += _checks(runs)
     points += [escaped(note.rstrip(".") + ".") for note in latest.plan.model.notes]
-    cannot = [
+    return points
+
+
+def cannot_show(runs: CardRuns) -> list[str]:
+    """Return what each probe set cannot show."""
+    told = [
         f"{escaped(probe.title)}: {' '.join(escaped(text) for text in probe.cannot_show)}"
         for audit in runs.audits
         for probe in audit.probes
         if probe.cannot_show and not utility.applies(probe)
     ]
-    hidden = folded("What each probe set cannot show", listed(list(dict.fromkeys(cannot)))) if cannot else ""
-    return blocks("### Limitations", listed(points), hidden)
+    return list(dict.fromkeys(told))
 
 
 def _not_asked(runs: CardRuns) -> list[str]:

@@ -140,7 +140,7 @@ def _facts(runs: CardRuns) -> str:
     audits_only = not any(isinstance(run, MeteredRecord) for run in cost.runs)
     of = "auditing the model; no training was metered" if audits_only else covered(runs)
     grids = [run.footprint.grid for run in cost.runs]
-    hardware = dict.fromkeys(hardware_of(_environment(run), run.footprint) for run in cost.runs)
+    hardware = dict.fromkeys(hardware_of(environment_of(run), run.footprint) for run in cost.runs)
     clouds = dict.fromkeys(grid.cloud_region.partition(":")[0] for grid in grids if grid.cloud_region)
     places = dict.fromkeys(place_of(grid) or "not told to the meter" for grid in grids)
     return blocks(
@@ -159,7 +159,8 @@ def _facts(runs: CardRuns) -> str:
     )
 
 
-def _environment(run: Run) -> Environment:
+def environment_of(run: Run) -> Environment:
+    """Return what a run ran on."""
     return run.plan.environment if isinstance(run, RunRecord) else run.environment
 
 
@@ -258,6 +259,12 @@ def _grid(grid: GridFactor) -> str:
 
 
 def _not_counted(runs: CardRuns) -> str:
+    notes = cautions(runs)
+    return blocks(f"Not counted: {'; '.join(left_out(runs))}.", listed(notes) if notes else "")
+
+
+def left_out(runs: CardRuns) -> list[str]:
+    """Return what the costs of a card leave out."""
     left: list[str] = []
     trainings = [run for run in runs.metered if is_training(run)]
     if not trainings:
@@ -269,7 +276,16 @@ def _not_counted(runs: CardRuns) -> str:
         left.append("the training of the base model")
     if not any(run not in trainings for run in runs.metered):
         left.append("trials and failed attempts, of which none was metered")
-    left += ["making and disposing of the hardware", "networks and storage", "every use of the model after its release"]
+    return [
+        *left,
+        "making and disposing of the hardware",
+        "networks and storage",
+        "every use of the model after its release",
+    ]
+
+
+def cautions(runs: CardRuns) -> list[str]:
+    """Return in what the costs of a card are too low, or not to be trusted, a sentence each."""
     unmetered = [run.run_id for run in runs.audits if any(not segment.metered for segment in run.footprint.segments)]
     notes = [f"A part of {coded(run_id)} was not metered, so its cost is at least this." for run_id in unmetered]
     cut = [run.run_id for run in runs.metered if run.status == "truncated"]
@@ -280,5 +296,4 @@ def _not_counted(runs: CardRuns) -> str:
     if clash := overlapping(outermost(runs.every)):
         notes.append(f"{escaped(clash)}.")
     warned = dict.fromkeys(w for run in runs.every for w in run.footprint.warnings)
-    notes += [f"Caution: {escaped(warning.rstrip('.'))}." for warning in warned]
-    return blocks(f"Not counted: {'; '.join(left)}.", listed(notes) if notes else "")
+    return [*notes, *(f"Caution: {escaped(warning.rstrip('.'))}." for warning in warned)]

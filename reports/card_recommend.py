@@ -24,8 +24,8 @@ def markdown(runs: CardRuns) -> str:
     told_one_by_one = found[:MOST_ADVISED]
     by_advice: dict[str, list[Told]] = {}
     for told in told_one_by_one:
-        by_advice.setdefault(_advice(told.probe), []).append(told)
-    points = [f"{joined([_because(told) for told in every])}: {advice}" for advice, every in by_advice.items()]
+        by_advice.setdefault(advice(told.probe), []).append(told)
+    points = [f"{joined([_because(told) for told in every])}: {what}" for what, every in by_advice.items()]
     if len(found) > MOST_ADVISED:
         points.append(f"{count(len(found) - MOST_ADVISED, 'more set')} with findings: proceed in the same way.")
     return blocks(
@@ -54,7 +54,7 @@ def _because(told: Told) -> str:
     )
 
 
-def _advice(probe: ProbeInfo) -> str:
+def advice(probe: ProbeInfo) -> str:
     """Return what to do about a finding of a set."""
     if probe.scored in ("labelled", "labelled images"):
         return (

@@ -80,6 +80,19 @@ def said(sentence: Markup) -> str:
     return " ".join("".join(reader.parts).split())
 
 
+def unmarked(markdown: str) -> str:
+    r"""Return a line of Markdown as the text that a reader sees, for what knows no marks.
+
+    >>> unmarked("**a\\*b** has `x` &lt; 3")
+    'a*b has x < 3'
+    """
+    from markdown_it import MarkdownIt
+
+    children = [child for token in MarkdownIt("commonmark").parseInline(markdown) for child in token.children or ()]
+    shown = {"softbreak": " ", "hardbreak": " "}
+    return "".join(shown.get(child.type, child.content) for child in children)
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> str:
     """Return a table whose cells are Markdown already; ``align`` has ``l`` or ``r`` for each column."""
     lines = [head, ["---:" if letter == "r" else "---" for letter in align.ljust(len(head), "l")], *rows]
