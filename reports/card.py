@@ -81,6 +81,13 @@ class Card:
         """Where the pictures are."""
         return [self.path.parent / self.folder / picture.name for picture in self.pictures]
 
+    def seen_from(self, path: Path) -> CardRuns:
+        """Return the runs as another file tells them: a report is named by its way from there."""
+        report = self.path.parent / self.runs.report
+        if not self.runs.report or not report.is_file():
+            return self.runs
+        return replace(self.runs, report=Path(os.path.relpath(report, path.parent)).as_posix())
+
     def write(self, *, force: bool = False) -> None:
         """Write the pictures, then the card; pictures of ours that it no longer shows are deleted.
 

@@ -19,9 +19,10 @@ _TASKS = {
     "causal": ("text-generation", "Text Generation"),
     "masked": ("fill-mask", "Fill-Mask"),
     "classifier": ("text-classification", "Text Classification"),
-    "image classifier": ("image-classification", "Image Classification"),
+    "image-classifier": ("image-classification", "Image Classification"),
     "encoder": ("feature-extraction", "Feature Extraction"),
     "seq2seq": ("text2text-generation", "Text2Text Generation"),
+    "translation": ("translation", "Translation"),
 }
 """Task of the Hub and its name, by the kind of a model."""
 _OTHER = ("other", "Other")

@@ -1,5 +1,6 @@
 """The command that writes a model card's sections about bias, evaluation and climate."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,11 +11,13 @@ from fairprint.reports import options as o
 
 if TYPE_CHECKING:
     from fairprint.reports.card import Card
+    from fairprint.reports.card_runs import CardRuns
     from fairprint.reports.card_schema import Problem
 
 EPILOG = (
     "Example: fairprint audit MODEL --report report.html; fairprint card latest --into README.md --report report.html; "
     "in CI: fairprint card --check --into README.md. "
+    "for machines: fairprint card latest --into README.md --mlbom mlbom.cdx.json. "
     "After trainer.create_model_card(), which writes the card anew, run it again, or call "
     "fairprint.reports.card.update_card(path). "
     "Exit codes: 0 done, or the card is up to date; 1 under --check: the card is stale, was edited by hand, has no "
@@ -63,12 +66,28 @@ Figures = Annotated[
     ),
 ]
 NoFigures = Annotated[bool, typer.Option("--no-figures", help="Draw none.")]
+Bom = Annotated[
+    Path | None,
+    typer.Option(
+        "--mlbom",
+        metavar="FILE",
+        help="Write the same for machines too: a bill of materials (CycloneDX 1.6, ML-BOM), such as mlbom.cdx.json.",
+    ),
+]
 Check = Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 where the card is not up to date.")]
 Diff = Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")]
 Remove = Annotated[bool, typer.Option("--remove", help="Take our parts and pictures out; what others wrote stays.")]
 Force = Annotated[
     bool, typer.Option("--force", help="Write over parts of ours that were edited by hand, and over other emissions.")
 ]
+
+
+_BOM_STATES = {
+    "current": "up to date",
+    "stale": "stale: the runs are newer",
+    "foreign": "is no bill of materials of ours",
+    "absent": "is not there",
+}
 
 
 def card(
@@ -86,6 +105,7 @@ def card(
     allow_partial: AllowPartial = None,
     figures: Figures = None,
     no_figures: NoFigures = False,
+    mlbom: Bom = None,
     as_json: o.Json = False,
 ) -> None:
     """Write what stored runs say into a model card: bias, evaluation, climate, and the Hub's metadata.
@@ -96,6 +116,8 @@ def card(
     options it is made in the same way again. No model is loaded.
     """
     if remove:
+        if mlbom is not None:
+            raise UsageError("--remove and --mlbom do not go together", hint="delete the file")
         _remove(into, check=check, diff=diff, force=force, as_json=as_json)
         return
     if no_figures and figures:
@@ -115,12 +137,43 @@ def card(
         figures="" if no_figures else figures,
     )
     made = made_card(into, runs or (), store, asked)
+    bom = None if mlbom is None else _bom(made, mlbom, unsafe=force or check or diff)
     if not (check or diff):
         made.write(force=force)
+        if bom is not None:
+            bom.write()
     found = _problems(made)
-    _tell(made, found, check=check, diff=diff, force=force, as_json=as_json)
-    if check and (made.state != "current" or any(problem.severity == "error" for problem in found)):
+    _tell(made, found, bom, check=check, diff=diff, force=force, as_json=as_json)
+    current = made.state == "current" and (bom is None or bom.state == "current")
+    if check and not (current and all(problem.severity != "error" for problem in found)):
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bom:
+    """A bill of materials as it is (``state``, see `fairprint.reports.mlbom.bom_state`) and as it would be."""
+
+    path: Path
+    runs: "CardRuns"
+    state: str
+
+    def write(self) -> None:
+        from fairprint.reports.mlbom import write_ml_bom
+
+        write_ml_bom(self.path, self.runs, force=True)
+
+
+def _bom(made: "Card", path: Path, *, unsafe: bool) -> _Bom:
+    """Return a bill of materials; refuse to write over what is none of ours, before anything is written."""
+    from fairprint.reports.mlbom import bom_state, check_ours
+
+    if path.resolve() == made.path.resolve():
+        raise UsageError(f"--mlbom and --into both name {path}", hint="--mlbom mlbom.cdx.json")
+    runs = made.seen_from(path)
+    state = bom_state(path, runs)
+    if not unsafe:
+        check_ours(path, state)
+    return _Bom(path=path, runs=runs, state=state)
 
 
 def _problems(made: "Card") -> "list[Problem]":
@@ -131,12 +184,21 @@ def _problems(made: "Card") -> "list[Problem]":
     return problems(read_card(made.path), str(made.path))
 
 
-def _tell(made: "Card", found: "list[Problem]", *, check: bool, diff: bool, force: bool, as_json: bool) -> None:
+def _tell(
+    made: "Card",
+    found: "list[Problem]",
+    bom: _Bom | None,
+    *,
+    check: bool,
+    diff: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
     from fairprint.reports.card_file import diff as difference
     from fairprint.reports.text import clean, safe_for_log
 
     if as_json:
-        _print_json(_as_json(made, found, written=not (check or diff)))
+        _print_json(_as_json(made, found, bom, written=not (check or diff)))
         return
     for problem in found:
         place = f"{made.path}:{problem.line}" if problem.line else str(made.path)
@@ -152,13 +214,17 @@ def _tell(made: "Card", found: "list[Problem]", *, check: bool, diff: bool, forc
     }
     if check or diff:
         typer.echo(f"card    {made.path}: {told[made.state]}", err=True)
+        if bom is not None:
+            typer.echo(f"mlbom   {bom.path}: {_BOM_STATES[bom.state]}", err=True)
         return
     typer.echo(f"card    {made.path}", err=True)
+    if bom is not None:
+        typer.echo(f"mlbom   {bom.path}", err=True)
     if made.parts.emissions is None:
         typer.echo(f"note    no co2_eq_emissions: {made.parts.emissions_reason}", err=True)
 
 
-def _as_json(made: "Card", found: "list[Problem]", *, written: bool) -> dict[str, Any]:
+def _as_json(made: "Card", found: "list[Problem]", bom: _Bom | None, *, written: bool) -> dict[str, Any]:
     emissions = made.parts.emissions
     return {
         "schema_version": 1,
@@ -172,6 +238,7 @@ def _as_json(made: "Card", found: "list[Problem]", *, written: bool) -> dict[str
         "emissions_g": None if emissions is None else emissions.emissions_g,
         "emissions_reason": made.parts.emissions_reason,
         "figures": [str(file) for file in made.files],
+        "mlbom": None if bom is None else {"path": str(bom.path), "state": bom.state},
         "problems": [
             {"severity": one.severity, "line": one.line, "key": one.key, "message": one.message, "hint": one.hint}
             for one in found

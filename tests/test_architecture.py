@@ -220,6 +220,11 @@ ROWS = {
     "reports.card_results": 8.45,
     "reports.card_figures": 8.55,
     "reports.card_content": 8.6,
+    "reports.mlbom_parts": 8.2,
+    "reports.mlbom_metrics": 8.5,
+    "reports.mlbom_energy": 8.5,
+    "reports.mlbom_words": 8.5,
+    "reports.mlbom": 8.6,
     "reports.card": 9.1,
     "reports.cli_card": 9.2,
     "reports.comparison_views": 8.5,
@@ -397,6 +402,7 @@ MOST_LINES_OF_A_FUNCTION = 60
 ONE_LINE_AN_OPTION = {
     "audit.runner.audit",
     "reports.cli_audit.audit",
+    "reports.cli_card.card",
     "reports.cli_estimate.estimate",
     "reports.cli_meter.meter",
 }

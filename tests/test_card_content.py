@@ -12,6 +12,7 @@ from sample_benchmarks import benchmark_record
 from sample_metered import NOWHERE, footprint, sample_metered, truncated, without_energy
 from sample_record import estimate, sample_record, suite_record
 
+from fairprint.audit.kinds import KINDS
 from fairprint.audit.metered import Clock, MeteredRecord, Overlap, Quality
 from fairprint.audit.records import RunRecord
 from fairprint.audit.settings import Settings
@@ -21,7 +22,8 @@ from fairprint.reports.card_content import card_parts
 from fairprint.reports.card_figures import pictures, shown
 from fairprint.reports.card_parts import CardParts
 from fairprint.reports.card_runs import CardRuns, card_runs
-from fairprint.reports.card_text import coded, escaped
+from fairprint.reports.card_text import coded, escaped, unmarked
+from fairprint.reports.text import clean, plain
 
 
 def runs_of(*records: RunRecord | MeteredRecord, **options: Any) -> CardRuns:
@@ -448,3 +450,23 @@ def test_the_same_runs_give_the_same_card() -> None:
     one, other = sample_record(), training()
 
     assert card_parts(runs_of(one, other)) == card_parts(runs_of(other, one))
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"), [("image-classifier", "image-classification"), ("translation", "translation")]
+)
+def test_kinds_of_models_have_their_task_in_the_metadata(kind: str, task: str) -> None:
+    base = sample_record()
+    model = base.plan.model.model_copy(update={"kind": kind})
+    runs = runs_of(sample_record(plan=base.plan.model_copy(update={"model": model})))
+
+    assert kind in KINDS
+    assert {result.task_type for result in card_results.results(runs)} == {task}
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=()), max_size=40))
+def test_text_that_was_escaped_for_a_card_reads_as_it_was_when_the_marks_are_taken_off(raw: str) -> None:
+    shown = plain(clean(raw)).strip()
+
+    assert unmarked(escaped(raw)) == shown
+    assert unmarked(f"**{escaped(raw)}**x") in (f"{shown}x", f"**{shown}**x")
