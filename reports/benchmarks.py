@@ -147,6 +147,8 @@ CONDITIONS = {
     "baseline": "texts that people wrote",
 }
 """Conditions of items, as a row of a table says them."""
+CLAUSES = ("ambiguous", "disambiguated", "pro", "anti")
+"""Those that are a clause and no name."""
 
 _THINGS = {
     PAIR: "sentence pairs",

@@ -14,7 +14,7 @@ from fairprint.reports.planned import distance
 from fairprint.reports.selection import headline, instruments
 from fairprint.reports.tables import units
 from fairprint.reports.text import plain
-from fairprint.reports.wording import labels, title_of
+from fairprint.reports.wording import labels, lowered, title_of
 
 MOST_FOUND = 12
 """Findings that are told one by one; of more, how many there are."""
@@ -40,16 +40,6 @@ def count(value: int, one: str, more: str = "") -> str:
     return f"{value:,} {one if value == 1 else more or one + 's'}"
 
 
-def lowered(title: str) -> str:
-    """Return a title as it stands in a sentence; names and abbreviations stay.
-
-    >>> lowered("Stereotype score (SS)"), lowered("CrowS-Pairs score")
-    ('stereotype score (SS)', 'CrowS-Pairs score')
-    """
-    first = title.partition(" ")[0]
-    return title if first[1:] != first[1:].lower() else title[:1].lower() + title[1:]
-
-
 def topic(told: Told) -> str:
     """Return the probe set of a finding, and how it was asked."""
     return f"**{escaped(told.probe.title)}** (asked by {coded(told.instrument)})"
@@ -62,7 +52,8 @@ def about(told: Told) -> str:
     if scope == "category" and told.estimate.unit not in classified.UNITS:
         parts.append(f"in the category “{escaped(name)}”")
     elif scope == "condition" and not benchmarks.sentence(told.estimate, told.probe):
-        parts.append(f"where the {escaped(benchmarks.condition(name))}")
+        clause = "where the" if name.partition(", ")[0] in benchmarks.CLAUSES else "for"
+        parts.append(f"{clause} {escaped(benchmarks.condition(name))}")
     elif scope == "group":
         parts.append(f"of {escaped(told.probe.labels.get(name, name))}")
     if told.estimate.comparison is not None and len(told.probe.comparisons) > 1 and _needs_groups(told.estimate):

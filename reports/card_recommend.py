@@ -3,11 +3,11 @@
 from fairprint.audit.records import ProbeInfo
 from fairprint.probes.forms import FORMS
 from fairprint.reports import card_findings
-from fairprint.reports.card_bias import count, lowered, sets, value_of
+from fairprint.reports.card_bias import count, sets, value_of
 from fairprint.reports.card_findings import Told
 from fairprint.reports.card_runs import CardRuns
 from fairprint.reports.card_text import blocks, coded, escaped, joined, listed
-from fairprint.reports.wording import labels, title_of
+from fairprint.reports.wording import labels, lowered, title_of
 
 MOST_ADVISED = 5
 """Findings that get advice of their own."""

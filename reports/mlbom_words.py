@@ -1,6 +1,7 @@
 """The words of a bill of materials: what was found for which groups, and what was not measured."""
 
 from fairprint.audit.records import ProbeInfo
+from fairprint.probes.forms import PAIR, QUESTION, REFERENT, TRIPLE
 from fairprint.reports import card_bias, card_findings
 from fairprint.reports.card_findings import Told
 from fairprint.reports.card_recommend import advice
@@ -12,6 +13,8 @@ from fairprint.reports.wording import labels, title_of
 
 _NO_BENEFIT = "Not measured: the audit looks for differences between groups, not for benefits."
 _NO_HARM_MEASURED = "Whether this harms anybody in a use of the model was not measured."
+_ROLES = (PAIR, QUESTION, REFERENT, TRIPLE)
+"""Forms whose "groups" are answers, such as the biased one, and no people."""
 _NONE_KNOWN = "None that was carried out is recorded."
 
 
@@ -38,6 +41,9 @@ def _groups(told: Told) -> str:
     """Return the compared groups; which of them would be harmed is not known."""
     probe, pair = told.probe, told.estimate.comparison
     scope, _, group = told.estimate.scope.partition(":")
+    if probe.scored in _ROLES:
+        part = f"the category “{group}” of " if scope == "category" else ""
+        return text(f"the people of whom {part}“{probe.title}” speaks")
     if scope == "group":
         named = [probe.labels.get(group, group)]
     elif pair is not None:

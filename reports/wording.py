@@ -82,6 +82,16 @@ def title_of(metric: str) -> str:
     return METRICS[metric][0] if metric in METRICS else clean(metric)
 
 
+def lowered(title: str) -> str:
+    """Return a title as it stands in a sentence; names and abbreviations stay.
+
+    >>> lowered("Stereotype score (SS)"), lowered("CrowS-Pairs score")
+    ('stereotype score (SS)', 'CrowS-Pairs score')
+    """
+    first = title.partition(" ")[0]
+    return title if first[1:] != first[1:].lower() else title[:1].lower() + title[1:]
+
+
 _MEANINGS = nearness.MEANINGS | classified.MEANINGS
 
 
@@ -173,7 +183,7 @@ def finding(estimate: Estimate, probe: ProbeInfo, *, cautious: bool = True, bare
     title, kind = title_of(estimate.metric), kind_of(estimate)
     if estimate.value is None:
         return say(
-            "The {title} of “{set}” is {absent}.", title=title.lower(), set=probe.title, absent=absent(estimate.reason)
+            "The {title} of “{set}” is {absent}.", title=lowered(title), set=probe.title, absent=absent(estimate.reason)
         )
     told = say(_sentence(estimate, probe), **_parts(estimate, probe, kind))
     told += Markup("") if bare else _reservations(estimate, kind)
@@ -207,7 +217,7 @@ def _parts(estimate: Estimate, probe: ProbeInfo, kind: str) -> Mapping[str, str]
         "covariate": probe.covariate or "a published figure",
         "figured": name(probe.labels.get(probe.covariate_group or "", "the group of a published figure")),
         "direction": _direction(estimate),
-        "title": title_of(estimate.metric).lower(),
+        "title": lowered(title_of(estimate.metric)),
         "unit": estimate.unit,
     }
 

@@ -282,6 +282,17 @@ def test_findings_are_fairness_assessments_in_words_with_numbers() -> None:
     assert not any(mark in json.dumps(told, ensure_ascii=False) for mark in ("**", "<", "`", "\\\\", "&amp;"))
 
 
+def test_where_a_benchmark_compares_answers_the_group_is_whom_it_speaks_of() -> None:
+    told = card_of(bom_of(benchmark_record()))["considerations"]["fairnessAssessments"]
+    groups = {one["groupAtRisk"] for one in told}
+
+    assert "the people of whom “CrowS-Pairs” speaks" in groups
+    assert "the people of whom the category “gender” of “CrowS-Pairs” speaks" in groups
+    assert not any("sentence" in group or "answer" in group for group in groups)
+    assert any("The CrowS-Pairs score is" in one["harms"] for one in told)
+    assert any(": For pairs that say a stereotype: The CrowS-Pairs score" in one["harms"] for one in told)
+
+
 def test_what_was_not_measured_stands_in_the_technical_limitations() -> None:
     told = card_of(bom_of(suite_record(status="partial")))["considerations"]["technicalLimitations"]
 

@@ -193,7 +193,7 @@ def test_a_bias_score_is_said_of_the_side_that_it_favours() -> None:
 
 def test_a_bias_score_of_zero_favours_no_side() -> None:
     even = judged("bbq_s_amb", f"{BBQ} / choice-letters", "all", 0.0, 0.1, unit="difference of shares")
-    assert sentence(even, BBQ).startswith("The bias score s_amb is 0 points over 1,200 questions (95 % interval")
+    assert sentence(even, BBQ).startswith("The bias score s_AMB is 0 points over 1,200 questions (95 % interval")
 
 
 def test_what_cannot_be_taken_for_bias_is_said_before_any_bias_score() -> None:
