@@ -22,7 +22,9 @@ from fairprint.audit.statistics import LEXEME, TEMPLATE, Array, Factors, Interva
 from fairprint.audit.together import Draws
 from fairprint.probes.errors import UsageError
 
-FINE_TUNED, SCRATCH, SEARCH = "fine-tuning", "training from scratch", "search"
+FINE_TUNED, SCRATCH = "fine-tuning", "training from scratch"
+NO_ITEMS = "only the value was noted, without items: there is no interval"
+ITEMS_ELSEWHERE = "the answers, item by item, are not at hand: there is no interval"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,8 +250,8 @@ def answers_to_match(regime: Regime) -> Answer:
     for span in _answering(regime.record):
         for name, energy_kwh in span.components.items():
             answering[name] = answering.get(name, 0.0) + energy_kwh
-    draws = _draws((regime.record,))
-    ratio = draws.ratio(_energies(regime.record, regime.cost.components), _energies(regime.record, answering))
+    draws = draws_of((regime.record,))
+    ratio = draws.ratio(energies_of(regime.record, regime.cost.components), energies_of(regime.record, answering))
     if ratio.low is None or ratio.high is None:
         return Answer(value=count, reason=ratio.reason)
     times = sum(answering.values()) / regime.query.value
@@ -288,7 +290,7 @@ def _no_mean(quality: Quality, items: Sequence[QualityItem]) -> bool:
 def _single(quality: Quality, items: Sequence[QualityItem]) -> Found:
     reason = None
     if not items:
-        reason = "only the value was noted, without items"
+        reason = NO_ITEMS if quality.items is None else ITEMS_ELSEWHERE
     elif _no_mean(quality, items):
         reason = "what was noted is not the mean of its items, so that they give it no interval"
     if reason is not None:
@@ -338,7 +340,8 @@ def _difference(first: Quality, second: Quality, before: Sequence[QualityItem], 
     if first.higher_is_better != second.higher_is_better:
         plain, reason = None, "the two do not agree on whether more of it is better"
     elif not before or not after:
-        reason = "only the values were noted, without items: there is no interval"
+        known = first.items is not None and second.items is not None
+        reason = ITEMS_ELSEWHERE if known else NO_ITEMS
     elif {item.item for item in before} != {item.item for item in after}:
         reason = "the two were tested on other items: the difference has no paired interval"
     elif _no_mean(first, before) or _no_mean(second, after):
@@ -358,17 +361,18 @@ def energy_ratio(first: Regime, second: Regime) -> Answer:
         return Answer(value=None, reason=missing.reason or "no energy")
     if first.cost.whole != second.cost.whole:
         return Answer(value=None, reason="of one run only its training was counted, of the other all that it did")
-    draws = _draws((first.record, second.record))
-    found = draws.ratio(*(_energies(regime.record, regime.cost.components) for regime in (second, first)))
+    draws = draws_of((first.record, second.record))
+    found = draws.ratio(*(energies_of(regime.record, regime.cost.components) for regime in (second, first)))
     return Answer(value=found.value, low=found.low, high=found.high, reason=found.reason)
 
 
-def _draws(records: Sequence[MeteredRecord]) -> Draws:
+def draws_of(records: Sequence[MeteredRecord]) -> Draws:
+    """Return what the errors of the sensors of some runs may be."""
     known = [sensors_of(record.footprint.components, _machine(record)) for record in records]
     return Draws([sensor for sensors in known for sensor in sensors], [])
 
 
-def _energies(record: MeteredRecord, components: Mapping[str, float]) -> Mapping[Sensor, float]:
+def energies_of(record: MeteredRecord, components: Mapping[str, float]) -> Mapping[Sensor, float]:
     """Return energies by the sensor that measured them; errors of one sensor of one machine are the same."""
     return sensors_of(_with(record, components), _machine(record))
 

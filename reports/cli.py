@@ -18,6 +18,7 @@ from fairprint.reports import (
     cli_meter,
     cli_plan,
     cli_probes,
+    cli_regimes,
     cli_runs,
     cli_topics,
 )
@@ -55,6 +56,7 @@ app.command(epilog=cli_compare.EPILOG)(cli_compare.compare)
 app.command(epilog=cli_plan.EPILOG)(cli_plan.plan)
 app.command(epilog=cli_estimate.EPILOG)(cli_estimate.estimate)
 app.command(epilog=cli_topics.EPILOG)(cli_topics.topics)
+app.command(epilog=cli_regimes.EPILOG)(cli_regimes.regimes)
 app.command(epilog=cli_ledger.EPILOG)(cli_ledger.ledger)
 app.command(epilog=cli_check.EPILOG)(cli_check.check)
 app.command(epilog=cli_card.EPILOG)(cli_card.card)

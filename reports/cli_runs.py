@@ -120,39 +120,70 @@ def runs_scores(
 
 
 def report(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
     runs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Run ids, or latest, or an old report's .html. Several audits come side by side; a metered run "
-            "becomes a section behind them, or without an audit a page of its own."
+            "becomes a section behind them, or without an audit a page of its own. Metered runs of one task that noted "
+            "a quality are compared.",
+            show_default=False,
         ),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            help="Add the newest metered run of each name of this task; latest then means the newest audit.",
+            show_default=False,
+        ),
+    ] = None,
     store: o.Store = o.DEFAULT_STORE,
 ) -> None:
     """Write an HTML file about stored runs."""
     check_output(output)
-    report_on(runs, store, output)
+    if not runs and task is None:
+        raise UsageError("no run is named", hint="fairprint report latest -o report.html, or --task NAME")
+    report_on(runs or (), store, output, task=task)
     typer.echo(f"report  {output}", err=True)
 
 
-def report_on(runs: Sequence[str], store: Path, output: Path) -> None:
-    """Write the report of some runs; their sentences with all scores go into a file beside it."""
+def report_on(runs: Sequence[str], store: Path, output: Path, *, task: str | None = None) -> None:
+    """Write the report of some runs; their sentences with all scores go into a file beside it.
+
+    Args:
+        runs: ids, or old pages.
+        store: where they are.
+        output: the page.
+        task: of which the newest metered run of each name is added; then ``latest`` is the newest audit.
+    """
     from fairprint.audit.metered import MeteredRecord
+    from fairprint.audit.metered_store import metered_runs
+    from fairprint.audit.regimes import latest_of
     from fairprint.audit.store import RunFolder
     from fairprint.reports.html import embedded_records, write_report
+    from fairprint.reports.regimes_among import RecordAlone, ways_among
 
-    found, folders = [], []
+    audits, folders = [], []
+    metered: dict[str, MeteredFolder] = {}
     for run in runs:
         if run.endswith(".html"):
-            found += embedded_records(Path(run))
+            for record in embedded_records(Path(run)):
+                if isinstance(record, MeteredRecord):
+                    metered.setdefault(record.run_id, RecordAlone(record))
+                else:
+                    audits.append(record)
             continue
-        folder = audited_or_metered(run, store)
-        found.append(folder.record())
+        folder = finished(run, store) if task is not None and run == "latest" else audited_or_metered(run, store)
         if isinstance(folder, RunFolder):
+            audits.append(folder.record())
             folders.append(folder)
-    audits = [record for record in found if not isinstance(record, MeteredRecord)]
-    write_report(audits, output, folders, [record for record in found if isinstance(record, MeteredRecord)])
+        else:
+            metered[folder.run_id] = folder
+    if task is not None:
+        metered |= {folder.run_id: folder for folder in latest_of(metered_runs(store), task)}
+    several = list(metered.values())
+    write_report(audits, output, folders, [folder.record() for folder in several], ways_among(several))
 
 
 def audited_or_metered(run: str, store: Path) -> "RunFolder | MeteredFolder":

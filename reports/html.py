@@ -28,6 +28,7 @@ from fairprint.reports import (
     classified,
     nearness,
     numbers,
+    regimes_views,
     sections,
     selection,
     summary,
@@ -39,13 +40,18 @@ from fairprint.reports import (
     wording,
 )
 from fairprint.reports.drawing import drawn
+from fairprint.reports.regimes_among import Ways
+from fairprint.reports.regimes_figure import regimes_figure
 from fairprint.reports.scale_views import scale
 from fairprint.reports.sidecar import Sidecar, item_lines
 from fairprint.reports.tables import FigureView, Table
 
 
 def render_report(
-    records: Sequence[RunRecord], sidecar: Sidecar | None = None, metered: Sequence[MeteredRecord] = ()
+    records: Sequence[RunRecord],
+    sidecar: Sidecar | None = None,
+    metered: Sequence[MeteredRecord] = (),
+    ways: Sequence[Ways] = (),
 ) -> str:
     """Return one page about one or more runs.
 
@@ -53,6 +59,7 @@ def render_report(
         records: the audits.
         sidecar: the file beside the page that holds all sentences with their scores.
         metered: metered runs; without an audit they have a page of their own, else each is a section behind them.
+        ways: what is said of metered runs of one task beside each other.
 
     Raises:
         ValueError: there is no record.
@@ -64,6 +71,7 @@ def render_report(
         records=records,
         runs=[(record, "" if i == 0 else f"run{i + 1}") for i, record in enumerate(records)],
         metered=[(run, "" if i == 0 else f"metered{i + 1}") for i, run in enumerate(metered)],
+        ways=[(way, "" if i == 0 else f"task{i + 1}") for i, way in enumerate(ways)],
         sidecar=sidecar,
         machine=packed([record.model_dump() for record in (*records, *metered)]),
     )
@@ -95,6 +103,7 @@ def write_report(
     path: Path,
     folders: Sequence[RunFolder] = (),
     metered: Sequence[MeteredRecord] = (),
+    ways: Sequence[Ways] = (),
 ) -> None:
     """Write the page of ``render_report``, and all sentences with their scores into a file beside it.
 
@@ -105,19 +114,20 @@ def write_report(
         path: of the page; the file beside it is called the same, with ``.items.jsonl`` at its end.
         folders: of the runs whose sentences go into the file beside it.
         metered: metered runs.
+        ways: what is said of those of one task beside each other.
 
     Raises:
         StoreError: a file cannot be written.
     """
     if not folders:
-        write_page(path, render_report(records, None, metered))
+        write_page(path, render_report(records, None, metered, ways))
         return
     parts = {folder.run_id: list(item_lines([folder])) for folder in folders}
     lines = "".join(line for part in parts.values() for line in part)
     beside = path.with_suffix(".items.jsonl")
     digest = hashlib.sha256(lines.encode()).hexdigest()
     rows = {run_id: len(part) for run_id, part in parts.items()}
-    page = render_report(records, Sidecar(name=beside.name, sha256=digest, rows=rows), metered)
+    page = render_report(records, Sidecar(name=beside.name, sha256=digest, rows=rows), metered, ways)
     write_page(beside, lines)
     write_page(path, page)
 
@@ -257,6 +267,8 @@ def _environment() -> Environment:
         source=figure_source,
         image=image,
         training=training_views,
+        regimes=regimes_views,
+        regimes_figure=regimes_figure,
         scale=scale,
         training_checks=training_checks,
         training_spans=training_spans,
