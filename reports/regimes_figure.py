@@ -35,14 +35,16 @@ Mark = tuple[int, Regime, Found]
 
 def regimes_figure(of: Regimes) -> RegimesFigure | Markup:
     """Return the figure of the ways that have an energy and a quality, or why there is none."""
-    panels = [marks for column in quality_columns(of) if len(marks := _marks(of, column)) > 1][:MOST_PANELS]
+    every = [marks for column in quality_columns(of) if len(marks := _marks(of, column)) > 1]
+    sure = [marks for marks in every if any(found.low is not None for _, _, found in marks)]
+    panels = (sure or every)[:MOST_PANELS]
     if not panels:
         return Markup("There is no figure: fewer than two of the runs have an energy and the same quality.")
     unit = scaled(max(regime.cost.energy_kwh.value or 0.0 for marks in panels for _, regime, _ in marks), ENERGY)
     shown = {n: regime.record.name for marks in panels for n, regime, _ in marks}
     names = Markup("; ").join(say("{n} {name}", n=Markup(n), name=told) for n, told in list(shown.items())[:MOST_NAMES])
     caption = say(
-        "Quality against the energy of the training; bars are intervals, 95{nbsp}% of the quality and 90{nbsp}% of the"
+        "Each way to learn the task; bars are intervals, 95{nbsp}% of the quality and 90{nbsp}% of the"
         " energy. {names}. The table has the same numbers.",
         nbsp=Markup(NBSP),
         names=names,
@@ -80,7 +82,7 @@ def _plot(panels: Sequence[Sequence[Mark]], unit: str) -> bytes:
         for axes, marks in zip(grid[0], panels, strict=True):
             for n, regime, found in marks:
                 _draw(axes, n, regime, found, factor)
-            axes.set_title(short(metric_of(marks[0][2]), 64 // len(panels)), fontsize=8, loc="left")
+            axes.set_title(short(metric_of(marks[0][2]), 60 // len(panels)), fontsize=7.5, loc="left")
             _scale(axes, [(regime.cost.energy_kwh.value or 0.0) * factor for marks in panels for _, regime, _ in marks])
             _qualities(axes, marks)
         figure.supxlabel(f"Energy of the training, {unit}", fontsize=8)
@@ -121,11 +123,12 @@ def _round(low: float, high: float) -> list[float]:
 
 def _qualities(axes: Axes, marks: Sequence[Mark]) -> None:
     if all(is_share(found) for _, _, found in marks):
-        axes.set_ylim(-0.03, 1.03)
+        axes.set_ylim(-0.03, 1.1)
+        axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y * 100:g}{NBSP}%"))
     else:
         axes.margins(y=0.14)
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.grid(color="#e3e6e9", linewidth=0.6)
     axes.tick_params(length=0)
     axes.set_axisbelow(True)

@@ -30,6 +30,8 @@ def print_ways(of: Ways, audits: Sequence[RunRecord]) -> None:
             for sentence in sentences:
                 print_line(console, sentence)
         print_table(console, "Each way", views.regimes_table(of.regimes))
+        for remark in views.remarks(of.regimes):
+            print_line(console, remark)
         for title, table in (
             ("Gaps", views.gaps_table(of.regimes)),
             ("What audits found", views.bias_table(of.regimes, audits)),

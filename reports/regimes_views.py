@@ -16,6 +16,8 @@ from fairprint.reports.wording import COST_INTERVAL
 
 _SHARES = ("accuracy", "f1", "precision", "recall", "exact_match")
 """Metrics that are written in per cent, as long as they are shares."""
+TRAINED_OUT = 0.02
+"""How far a training may stay behind the fine-tuning on what it was trained on, and still count as trained out."""
 KNEW, OPTIMISED = "What pretraining knew", "What is optimisation"
 QUALITY_INTERVAL = "95\u00a0% interval"
 
@@ -32,27 +34,29 @@ def is_share(found: Found) -> bool:
 
 
 def quality_told(found: Found) -> Markup:
-    """Return a quality with its interval, or with why there is none."""
-    kind = "percent+1" if is_share(found) else "plain"
-    bounds = interval(found.low, found.high, kind, found.reason)
-    return say("{value} ({bounds})", value=number(found.value, kind, found.reason), bounds=bounds)
+    """Return a quality with its interval; why there is none stands with the remarks."""
+    return _with_bounds(found, "percent+1" if is_share(found) else "plain")
 
 
 def difference_told(found: Found) -> Markup:
-    """Return how much better one is than another, with its interval, or with why there is none."""
+    """Return how much better one is than another, with its interval; why there is none stands with the remarks."""
+    return _with_bounds(found, "score" if is_share(found) else "plain")
+
+
+def _with_bounds(found: Found, kind: str) -> Markup:
     if found.value is None:
         return absent(found.reason)
-    kind = "score" if is_share(found) else "plain"
-    return say(
-        "{value} ({bounds})",
-        value=number(found.value, kind),
-        bounds=interval(found.low, found.high, kind, found.reason),
-    )
+    value = number(found.value, kind)
+    if found.low is None or found.high is None:
+        return say("{value} (no interval)", value=value)
+    return say("{value} ({bounds})", value=value, bounds=interval(found.low, found.high, kind))
 
 
 def made_of(found: Found) -> Markup:
     """Return what a quality rests on: its items, and of how many units they are made."""
-    items = absent(None) if found.items is None else number(found.items, "count")
+    if found.items is None:
+        return absent(None)
+    items = say("{n} items", n=number(found.items, "count"))
     if not found.units:
         return items
     units = (say("{kind} {n}", kind=kind, n=number(count, "count")) for kind, count in found.units.items())
@@ -83,7 +87,7 @@ def lead(of: Regimes) -> list[tuple[str, list[Markup]]]:
 
 def _took(regime: Regime) -> Markup:
     cost = regime.cost
-    text = "{name} ({purpose}, {steps}) took {time} and {energy} of electricity at the machine{whole}; {mass}."
+    text = "“{name}” ({purpose}, {steps}) took {time} and {energy} of electricity at the machine{whole}; {mass}."
     mass = say("emissions: {mass} CO₂e", mass=told(cost.emissions_kg, MASS))
     return say(
         text,
@@ -102,15 +106,34 @@ def _knew(gap: Gap | None) -> Iterable[Markup]:
         yield Markup("This needs two runs: one for fine-tuning, and one for training from scratch.")
         return
     yield say(
-        "{tuned} ({m} steps) is held against {scratch}, the training from scratch with the most steps ({n}). {why}",
+        "“{tuned}” ({m} steps) is held against “{scratch}”, the training from scratch with the most steps ({n}). {why}",
         tuned=name(gap.second.record.name),
         m=number(gap.second.steps, "count", "not counted"),
         scratch=name(gap.first.record.name),
         n=number(gap.first.steps, "count", "not counted"),
         why=_trained_longer(gap),
     )
-    yield from map(_shown, _to_tell(gap))
+    yield from _learnt(gap)
+    yield from (_shown(found, gap) for found in _to_tell(gap))
     yield _ratio(gap)
+
+
+def _learnt(gap: Gap) -> Iterable[Markup]:
+    """Say what both know of what they were trained on, where it was noted of a part that is called so."""
+    for mine in gap.first.qualities:
+        other = quality_in(gap.second, (mine.metric, mine.part))
+        if not mine.part.startswith("training") or other is None or mine.value is None or other.value is None:
+            continue
+        kinds = ["percent+1" if is_share(found) else "plain" for found in (mine, other)]
+        yield say(
+            "At its end its {what} is {mine}, that of the fine-tuning {other}{so}.",
+            what=name(metric_of(mine)),
+            mine=number(mine.value, kinds[0]),
+            other=number(other.value, kinds[1]),
+            so=Markup(": it was not trained out, and that is a part of what separates them")
+            if is_share(mine) and mine.value < other.value - TRAINED_OUT
+            else Markup(""),
+        )
 
 
 def _trained_longer(gap: Gap) -> Markup:
@@ -132,11 +155,11 @@ def _optimised(gap: Gap | None) -> Iterable[Markup]:
         )
         return
     yield say(
-        "{first} had as many steps as the fine-tuning; {second} differs from it only by going on.",
+        "“{first}” had as many steps as the fine-tuning; “{second}” differs from it only by going on.",
         first=name(gap.first.record.name),
         second=name(gap.second.record.name),
     )
-    yield from map(_shown, _to_tell(gap))
+    yield from (_shown(found, gap) for found in _to_tell(gap))
     yield _ratio(gap)
 
 
@@ -145,20 +168,22 @@ def _to_tell(gap: Gap) -> Sequence[Found]:
     return [found for found in gap.differences if found.low is not None] or gap.differences
 
 
-def _shown(found: Found) -> Markup:
+def _shown(found: Found, gap: Gap) -> Markup:
     what = name(metric_of(found))
     if found.value is None or found.low is None or found.high is None:
-        return say("In {what} the difference is {told}.", what=what, told=difference_told(found))
+        why = name(found.reason or "no reason is known")
+        return say("In {what} the difference is {told}: {why}.", what=what, told=difference_told(found), why=why)
     if found.low > 0:
-        text = "It is better in {what}: {value} ({level} {bounds}, p {p}; {items} items, the same for both)."
+        text = "“{second}” is better in {what}: {value} ({level} {bounds}, p {p}), on the same {items}."
     elif found.high < 0:
-        text = "It is worse in {what}: {value} ({level} {bounds}, p {p}; {items} items, the same for both)."
+        text = "“{second}” is worse in {what}: {value} ({level} {bounds}, p {p}), on the same {items}."
     else:
-        text = "A difference in {what} is not shown: {value}, and the interval includes zero ({level} {bounds}, p {p};"
-        text += " {items} items, the same for both)."
+        text = "A difference in {what} is not shown: {value}, and the interval includes zero ({level} {bounds}, p {p}),"
+        text += " on the same {items}."
     kind = "score" if is_share(found) else "plain"
     return say(
         text,
+        second=name(gap.second.record.name),
         what=what,
         value=number(found.value, kind),
         level=QUALITY_INTERVAL,
@@ -172,7 +197,7 @@ def _ratio(gap: Gap) -> Markup:
     if gap.energy_ratio.value is None:
         return say("How many times the energy it took is {absent}.", absent=absent(gap.energy_ratio.reason))
     return say(
-        "{second} took {ratio} times the energy of {first}.",
+        "“{second}” took {ratio} times the energy of “{first}”.",
         second=name(gap.second.record.name),
         ratio=told(gap.energy_ratio, "plain"),
         first=name(gap.first.record.name),
@@ -206,6 +231,16 @@ def regimes_table(of: Regimes) -> Table:
     return Table(caption=caption, head=head, rows=rows, align="llrrnn" + "n" * len(columns))
 
 
+def remarks(of: Regimes) -> list[Markup]:
+    """Return why qualities have no interval, and what is to be known of others, each once."""
+    found: dict[str, dict[str, None]] = {}
+    for regime in of.regimes:
+        for quality in regime.qualities:
+            for text in [quality.reason] if quality.reason else quality.warnings:
+                found.setdefault(text, {})[metric_of(quality)] = None
+    return [say("{what}: {text}.", what=", ".join(some), text=text) for text, some in found.items()]
+
+
 def quality_columns(of: Regimes) -> list[tuple[str, str]]:
     """Return metric and part of all qualities, those with items first."""
     every = [found for regime in of.regimes for found in regime.qualities]
@@ -234,10 +269,10 @@ def gaps_table(of: Regimes) -> Table | None:
             Markup(title),
             name(metric_of(found)),
             difference_told(found),
-            number(found.p_value, "p", "no interval" if found.value is not None else None),
+            number(found.p_value, "p"),
             made_of(found),
             say("{second} against {first}", second=gap.second.record.name, first=gap.first.record.name),
-            name("; ".join(found.warnings)),
+            name("; ".join([found.reason] if found.reason else found.warnings)),
         )
         for title, gap in ((KNEW, of.knew), (OPTIMISED, of.optimised))
         if gap is not None
@@ -250,7 +285,7 @@ def gaps_table(of: Regimes) -> Table | None:
         " units of the same kinds (a jackknife that leaves out each unit of either kind in turn), not for other seeds:"
         " each way was trained once"
     )
-    head = ("Gap", "Quality", "Better by", "p", "Items (units)", "Between", "Remark")
+    head = ("Gap", "Quality", "Better by", "p", "Items and their units", "Between", "Remark")
     return Table(caption=caption, head=head, rows=tuple(rows), align="llnrntt")
 
 
@@ -336,10 +371,10 @@ def given(energy_kwh: float | None, reason: str | None) -> Markup:
 def _used(use: Use) -> Markup:
     run = name(use.regime.record.name)
     if use.answers.value is None:
-        text = "{run}: after how many answers their energy is that of the training is {absent}."
+        text = "“{run}”: after how many answers their energy is that of the training is {absent}."
         return say(text, run=run, absent=absent(use.answers.reason))
     return say(
-        "{run}: {n} answers take as much energy as the training did, at {query} each ({how}).",
+        "“{run}”: {n} answers take as much energy as the training did, at {query} each ({how}).",
         run=run,
         n=told(use.answers, "about"),
         query=given(use.query.value, use.query.reason),
