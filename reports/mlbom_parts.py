@@ -14,6 +14,15 @@ PREFIX = "fairprint:"
 """Of the names of our properties, as CycloneDX's taxonomy of property names has it."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST = 20_000
+_LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PATH = r"[\w.~!$&'()*+,;=@%/-]"
+_ANY = r"[\w.~!$&'()*+,;=@%/:?-]*"
+_REFERENCE = re.compile(
+    r"(?:(?:[a-z][a-z0-9+.-]*:)?//(?:[\w.~-]+@)?[\w.~-]*(?::[0-9]*)?(?=[/?#]|$)"
+    rf"|[a-z][a-z0-9+.-]*:(?!//)|(?!//){_PATH}*(?=[?#]|$))(?:{_ANY}(?:#{_ANY})?)",
+    re.ASCII | re.IGNORECASE,
+)
+"""Addresses that stay as they are: a part of what RFC 3986, appendix A, allows."""
 
 Property = dict[str, str]
 
@@ -68,12 +77,19 @@ def hashes(sha256: str) -> list[dict[str, str]]:
 
 
 def address(url: str) -> str:
-    """Return an address in which every character may stand.
+    """Return an address in which every character may stand where it stands; what is none becomes a path.
 
-    >>> address("reports/a b.html")
-    'reports/a%20b.html'
+    >>> address("reports/a b.html"), address("100%.html"), address("https://example.org/a#b#c")
+    ('reports/a%20b.html', '100%25.html', 'https://example.org/a#b%23c')
+    >>> address("12:30.html")
+    '12%3A30.html'
     """
-    return quote(text(url), safe="/:?#@!$&'()*+,;=-._~%") if url else ""
+    if not url:
+        return ""
+    shown = text(url)
+    before, mark, after = _LONE_PERCENT.sub("%25", shown).partition("#")
+    told = quote(before + mark + after.replace("#", "%23"), safe="/:?#@!$&'()*+,;=-._~%")
+    return told if _REFERENCE.fullmatch(told) else quote(shown, safe="/")
 
 
 def filled(**fields: Any) -> dict[str, Any]:

@@ -152,6 +152,25 @@ def test_odd_names_pass_and_nothing_hides_in_them(names: list[str]) -> None:
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", text)
 
 
+@pytest.mark.parametrize(
+    ("report", "url"),
+    [
+        ("100%.html", "100%25.html"),
+        ("12:30.html", "12%3A30.html"),
+        ("a#b#c.html", "a#b%23c.html"),
+        ("a%20b.html", "a%20b.html"),
+        ("https://example.org/%zz?q=1#top", "https://example.org/%25zz?q=1#top"),
+        ("https://example.org:8443/r.html", "https://example.org:8443/r.html"),
+        ("http://host:port/", "http%3A//host%3Aport/"),
+    ],
+)
+def test_a_report_that_no_address_may_be_written_like_is_still_named_by_a_valid_one(report: str, url: str) -> None:
+    bom = bom_of(sample_record(), report=report)
+
+    assert bom["components"][0]["externalReferences"][0]["url"] == url
+    assert STRICT.validate_str(as_json(bom)) is None
+
+
 # numbers
 
 
