@@ -27,11 +27,12 @@ from fairprint.audit.comparisons import ComparisonRecord
 from fairprint.audit.findings import Record
 from fairprint.audit.ledger import Ledger, ledger
 from fairprint.audit.ledger_runs import run_of, run_of_audit
-from fairprint.audit.metered import MeteredRecord
+from fairprint.audit.metered import MeteredRecord, Quality, WorkDone
 from fairprint.audit.records import RunRecord
 from fairprint.reports.comparison_page import render_comparison
 from fairprint.reports.html import render_report
 from fairprint.reports.ledger_page import render_ledger
+from fairprint.reports.regimes_among import RecordAlone, ways_among
 
 HERE = Path(__file__).parent / "browser"
 Findings = dict[str, dict[str, Any]]
@@ -42,8 +43,9 @@ HOSTILE = (
     "hostile comparison",
     "hostile training",
     "hostile ledger",
+    "hostile ways",
 )
-REPORTS = ("one run", "two runs", "benchmarks", "comparison", "training", "two trainings", "ledger", *HOSTILE)
+REPORTS = ("one run", "two runs", "benchmarks", "comparison", "training", "two trainings", "ways", "ledger", *HOSTILE)
 SCHEMES = ("light", "dark")
 
 MARKUP = (
@@ -127,6 +129,25 @@ def with_long_lines(record: RunRecord) -> RunRecord:
     )
 
 
+def ways() -> list[MeteredRecord]:
+    """Return three ways to learn one task, which come beside each other."""
+    told = (("tuned", "fine-tuning", 50, 0.9), ("short", "training from scratch", 50, 0.2))
+    told += (("long", "training from scratch", 400, 0.5),)
+    return [
+        sample_metered(
+            run_id=f"20260301T100000000Z-{name}-0001",
+            name=name,
+            purpose=purpose,
+            task="topics",
+            work=WorkDone(steps=steps),
+            quality=tuple(
+                Quality(metric="accuracy", part=part, value=value) for part in ("new words", "new sentences")
+            ),
+        )
+        for name, purpose, steps, value in told
+    ]
+
+
 Told = list[RunRecord] | list[MeteredRecord] | ComparisonRecord | Ledger
 
 
@@ -141,7 +162,8 @@ def rendered(told: Told) -> str:
     if isinstance(told, ComparisonRecord):
         return render_comparison(told)
     audits = [record for record in told if isinstance(record, RunRecord)]
-    return render_report(audits, metered=[record for record in told if isinstance(record, MeteredRecord)])
+    metered = [record for record in told if isinstance(record, MeteredRecord)]
+    return render_report(audits, metered=metered, ways=ways_among(map(RecordAlone, metered)))
 
 
 def reports() -> dict[str, Told]:
@@ -153,6 +175,7 @@ def reports() -> dict[str, Told]:
         "comparison": sample_comparison(),
         "training": [sample_metered()],
         "two trainings": [sample_metered(), truncated()],
+        "ways": ways(),
         "ledger": ledger_of(project()),
         "hostile markup": [markup],
         "hostile writing": [writing],
@@ -160,6 +183,7 @@ def reports() -> dict[str, Told]:
         "hostile comparison": infected(sample_comparison(), MARKUP),
         "hostile training": [infected(sample_metered(), MARKUP)],
         "hostile ledger": ledger_of([infected(record, MARKUP) for record in project()]),
+        "hostile ways": [infected(record, MARKUP) for record in ways()],
     }
 
 
