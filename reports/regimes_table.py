@@ -16,7 +16,8 @@ from fairprint.reports.text import json_for_log, safe_for_log
 METHOD = (
     "qualities and their differences: 95 % t intervals by a jackknife over the units of the items, shares on the logit"
     " scale, differences paired by item, for other items and not for other seeds; energies and emissions: 90 % by draws"
-    " from the errors of the sensors, which are the same in all runs that they measured"
+    " from the errors of the sensors, which are the same in all runs that they measured; what else ran on the"
+    " machine meanwhile is in the energies and not in the intervals"
 )
 
 
