@@ -59,18 +59,21 @@ def render_report(
         records: the audits.
         sidecar: the file beside the page that holds all sentences with their scores.
         metered: metered runs; without an audit they have a page of their own, else each is a section behind them.
-        ways: what is said of metered runs of one task beside each other.
+        ways: what is said of metered runs of one task beside each other; beside an audit they have no other section,
+            as the page would not stay small.
 
     Raises:
         ValueError: there is no record.
     """
     if not records and not metered:
         raise ValueError("a report needs at least one record")
+    compared = {regime.record.run_id for way in ways for regime in way.regimes.regimes} if records else set()
+    sections = [run for run in metered if run.run_id not in compared]
     return render_page(
         "report.html" if records else "training-page.html",
         records=records,
         runs=[(record, "" if i == 0 else f"run{i + 1}") for i, record in enumerate(records)],
-        metered=[(run, "" if i == 0 else f"metered{i + 1}") for i, run in enumerate(metered)],
+        metered=[(run, "" if i == 0 else f"metered{i + 1}") for i, run in enumerate(sections)],
         ways=[(way, "" if i == 0 else f"task{i + 1}") for i, way in enumerate(ways)],
         sidecar=sidecar,
         machine=packed([record.model_dump() for record in (*records, *metered)]),

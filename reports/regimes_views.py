@@ -7,6 +7,7 @@ from markupsafe import Markup
 from fairprint.audit.records import RunRecord
 from fairprint.audit.regimes import Found, Gap, Regime, Regimes
 from fairprint.audit.regimes_reuse import NO_PRETRAINING, Reuse, Use
+from fairprint.audit.reuse import Answer
 from fairprint.reports import selection
 from fairprint.reports.ledger_views import told
 from fairprint.reports.numbers import ENERGY, MASS, absent, interval, kind_of, number, scaled
@@ -18,6 +19,8 @@ _SHARES = ("accuracy", "f1", "precision", "recall", "exact_match")
 """Metrics that are written in per cent, as long as they are shares."""
 TRAINED_OUT = 0.02
 """How far a training may stay behind the fine-tuning on what it was trained on, and still count as trained out."""
+CANCELLED = 0.01
+"""Bounds of a ratio that are closer to it than this share of it would only say it again."""
 KNEW, OPTIMISED = "What pretraining knew", "What is optimisation"
 QUALITY_INTERVAL = "95\u00a0% interval"
 
@@ -193,13 +196,22 @@ def _shown(found: Found, gap: Gap) -> Markup:
     )
 
 
+def _times(ratio: Answer, kind: str) -> Markup:
+    """Return a ratio of two energies: where the errors of the sensors cancel, words for bounds that say it again."""
+    if ratio.value is None or ratio.low is None or ratio.high is None:
+        return told(ratio, kind)
+    if max(ratio.high - ratio.value, ratio.value - ratio.low) >= CANCELLED * abs(ratio.value):
+        return told(ratio, kind)
+    return say("{value} (sensor errors cancel)", value=number(ratio.value, kind))
+
+
 def _ratio(gap: Gap) -> Markup:
     if gap.energy_ratio.value is None:
         return say("How many times the energy it took is {absent}.", absent=absent(gap.energy_ratio.reason))
     return say(
         "“{second}” took {ratio} times the energy of “{first}”.",
         second=name(gap.second.record.name),
-        ratio=told(gap.energy_ratio, "plain"),
+        ratio=_times(gap.energy_ratio, "plain"),
         first=name(gap.first.record.name),
     )
 
@@ -376,7 +388,7 @@ def _used(use: Use) -> Markup:
     return say(
         "“{run}”: {n} answers take as much energy as the training did, at {query} each ({how}).",
         run=run,
-        n=told(use.answers, "about"),
+        n=_times(use.answers, "about"),
         query=given(use.query.value, use.query.reason),
         how=Markup("as it was given") if use.given else Markup("as in the tests after the training, many at once"),
     )
