@@ -66,6 +66,8 @@ def _front(told: Sequence[tuple[Training, Quality]], task: str, draws: Draws) ->
             low=cost.low,
             high=cost.high,
             items=quality.items,
+            quality_low=quality.low,
+            quality_high=quality.high,
         )
         points.append(point)
         parts[point] = each.energies or {}, each.place

@@ -12,6 +12,8 @@ METERED_SCHEMA_VERSION = 1
 
 Phase = Literal["data", "train", "epoch", "evaluation", "checkpoint", "trial", "between trials", "audit", "other"]
 Fate = Literal["done", "failed", "pruned", "stopped", "truncated"]
+QUALITY_LEVEL = 0.95
+"""Level of the intervals of qualities."""
 Purpose = Literal["pretraining", "training from scratch", "fine-tuning", "search", "evaluation", "other"]
 
 
@@ -42,6 +44,8 @@ class Quality(Record):
         value: the mean over the items where they are known.
         items: how many answers it rests on; None where only the value was given, which then has no interval.
         units: how many units of each kind the items are made of, such as ``{"word": 30, "template": 24}``.
+        low, high: 95 % interval for items and units like these, where the value is their mean; else None, and
+            ``no_interval`` says why. warnings: where it should not be trusted.
         file: in the run's folder, with one item a line; None where only the value was given. sha256: of that file.
         note: such as how the direction was found.
     """
@@ -52,6 +56,10 @@ class Quality(Record):
     higher_is_better: bool = True
     items: int | None = None
     units: dict[str, int] = Field(default_factory=dict)
+    low: float | None = None
+    high: float | None = None
+    no_interval: str | None = None
+    warnings: tuple[str, ...] = ()
     file: str | None = None
     sha256: str | None = None
     note: str = ""

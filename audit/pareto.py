@@ -14,7 +14,7 @@ class Point:
 
     Attributes:
         label: of its run or trial.
-        quality: as it was noted.
+        quality: as it was noted; quality_low, quality_high: its 95 % interval, None where it has none.
         cost, low, high: with a 90 % interval, in the unit of its picture.
         items: how many answers the quality rests on; None where nobody said.
     """
@@ -26,6 +26,8 @@ class Point:
     low: float | None
     high: float | None
     items: int | None = None
+    quality_low: float | None = None
+    quality_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

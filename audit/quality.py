@@ -12,6 +12,8 @@ from typing import Any
 from fairprint.audit.metered import Quality
 from fairprint.probes.errors import StoreError, UsageError
 
+LARGEST = 1e100
+"""Larger values of an item are none: their squares, of which an interval is made, are no numbers any more."""
 FOLDER = "quality"
 """Where in a run's folder the items are."""
 
@@ -53,10 +55,17 @@ def quality_of(
     if not items:
         if value is None or not math.isfinite(value):
             raise UsageError(f"the {metric} is {value}: expected a finite number, or the items that it is the mean of")
-        return Quality(metric=metric, part=part, value=float(value), higher_is_better=higher_is_better, note=note)
+        return Quality(
+            metric=metric,
+            part=part,
+            value=float(value),
+            higher_is_better=higher_is_better,
+            no_interval="only the value was noted, without items",
+            note=note,
+        )
     kinds, seen = set(items[0].units), set()
     for item in items:
-        if not math.isfinite(item.value):
+        if not abs(item.value) <= LARGEST:
             raise UsageError(f"the {metric} of the item '{item.item}' is {item.value}: expected a finite number")
         if item.item in seen:
             raise UsageError(f"two items of the {metric} are called '{item.item}': expected one of each")
@@ -66,16 +75,28 @@ def quality_of(
                 hint="give all items units of the same kinds",
             )
         seen.add(item.item)
+    mean = math.fsum(item.value for item in items) / len(items)
     return Quality(
         metric=metric,
         part=part,
-        value=math.fsum(item.value for item in items) / len(items) if value is None else float(value),
+        value=mean if value is None else float(value),
+        **_bounds(items, None if value is None or math.isclose(value, mean, abs_tol=1e-9) else value),
         higher_is_better=higher_is_better,
         items=len(items),
         units={kind: len({item.units[kind] for item in items}) for kind in sorted(kinds)},
         sha256=hashlib.sha256(as_lines(items).encode()).hexdigest(),
         note=note,
     )
+
+
+def _bounds(items: Sequence[QualityItem], other: float | None) -> dict[str, Any]:
+    """Return the interval of the mean of some items; none of another number that was noted with them."""
+    if other is not None:
+        return {"no_interval": "what was noted is not the mean of its items, so that they give it no interval"}
+    from fairprint.audit.item_means import mean_of
+
+    found = mean_of([item.value for item in items], [item.units for item in items], [item.item for item in items])
+    return {"low": found.low, "high": found.high, "no_interval": found.reason, "warnings": found.warnings}
 
 
 def as_lines(items: Iterable[QualityItem]) -> str:

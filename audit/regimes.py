@@ -9,16 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-
 from fairprint.audit.footprints import totals_of
+from fairprint.audit.item_means import difference_of
 from fairprint.audit.metered import MeteredRecord, Quality, SpanRecord
 from fairprint.audit.metered_store import MeteredFolder
 from fairprint.audit.overlaps import Sensor, sensors_of
 from fairprint.audit.quality import QualityItem
 from fairprint.audit.records import Component
 from fairprint.audit.reuse import Answer, uses_to_match
-from fairprint.audit.statistics import LEXEME, TEMPLATE, Array, Factors, Interval, Sums, interval, jackknife
+from fairprint.audit.statistics import Interval
 from fairprint.audit.together import Draws
 from fairprint.probes.errors import UsageError
 
@@ -176,7 +175,7 @@ def _regime(folder: MeteredFolder, record: MeteredRecord) -> Regime:
     return Regime(
         record=record,
         cost=training_cost(record),
-        qualities=tuple(_single(quality, folder.quality_items(quality)) for quality in qualities),
+        qualities=tuple(_single(quality) for quality in qualities),
         query=_query(record, qualities),
     )
 
@@ -261,46 +260,26 @@ def answers_to_match(regime: Regime) -> Answer:
 # how good
 
 
-def _factors(items: Sequence[QualityItem]) -> tuple[Factors, tuple[str, ...]] | None:
-    """Return the units of some items and their kinds; None where there are more kinds than two."""
-    kinds = sorted(items[0].units, key=lambda kind: (kind == TEMPLATE, kind))
-    if len(kinds) > 2:
-        return None
-    templates = [item.units[kinds[-1]] if kinds else item.item for item in items]
-    lexemes = [item.units[kinds[0]] for item in items] if len(kinds) == 2 else ["all"] * len(items)
-    return Factors.of(templates, lexemes, (TEMPLATE, LEXEME)), tuple(kinds)
-
-
-def _interval(values: Array, items: Sequence[QualityItem], *, scale: str, neutral: float | None) -> Interval:
-    found = _factors(items)
-    if found is None:
-        return Interval(
-            value=float(values.mean()), reason="items with more than two kinds of units have no interval yet"
-        )
-    columns = np.stack([values, np.ones_like(values)], axis=1)
-    form = Sums(columns=columns, combine=lambda sums: sums[:, 0, 0] / sums[:, 0, 1])
-    return interval(jackknife(form, found[0]), found[0], scale=scale, neutral=neutral, items=len(items))
-
-
 def _no_mean(quality: Quality, items: Sequence[QualityItem]) -> bool:
     """Whether what was noted is another number than the mean of its items, such as an F1 of right and wrong answers."""
     return not math.isclose(quality.value, math.fsum(item.value for item in items) / len(items), abs_tol=1e-9)
 
 
-def _single(quality: Quality, items: Sequence[QualityItem]) -> Found:
-    reason = None
-    if not items:
-        reason = NO_ITEMS if quality.items is None else ITEMS_ELSEWHERE
-    elif _no_mean(quality, items):
-        reason = "what was noted is not the mean of its items, so that they give it no interval"
-    if reason is not None:
-        return Found(
-            metric=quality.metric, part=quality.part, value=quality.value, items=quality.items, units={}, reason=reason
-        )
-    values = np.array([item.value for item in items])
-    share = set(values.tolist()) <= {0.0, 1.0}
-    found = _interval(values, items, scale="logit" if share else "identity", neutral=None)
-    return _found(quality, found, items)
+def _single(quality: Quality) -> Found:
+    """Return a quality with the interval that its run noted."""
+    known = quality.low is not None
+    reason = None if known else quality.no_interval or (NO_ITEMS if quality.items is None else ITEMS_ELSEWHERE)
+    return Found(
+        metric=quality.metric,
+        part=quality.part,
+        value=quality.value,
+        low=quality.low,
+        high=quality.high,
+        items=quality.items,
+        units=quality.units,
+        reason=reason,
+        warnings=quality.warnings,
+    )
 
 
 def _found(quality: Quality, found: Interval, items: Sequence[QualityItem]) -> Found:
@@ -349,8 +328,9 @@ def _difference(first: Quality, second: Quality, before: Sequence[QualityItem], 
     if reason is not None:
         return Found(metric=second.metric, part=second.part, value=plain, units={}, reason=reason)
     values = {item.item: item.value for item in before}
-    moved = np.array([sign * (item.value - values[item.item]) for item in after])
-    return _found(second, _interval(moved, after, scale="identity", neutral=0.0), after)
+    moved = [sign * (item.value - values[item.item]) for item in after]
+    found = difference_of(moved, [item.units for item in after], [item.item for item in after])
+    return _found(second, found, after)
 
 
 def energy_ratio(first: Regime, second: Regime) -> Answer:

@@ -273,10 +273,17 @@ def _quality(runs: CardRuns) -> str:
         return ""
     head = ("Task", "Metric", "Part", "Value", "Better is", "Items", "Units", "Training")
     return blocks(
-        "How good the model is at what it was trained for, as its training noted it. What was noted are means; an"
-        " interval was not noted with them.",
+        "How good the model is at what it was trained for, as its training noted it. What stands in brackets is the"
+        " 95 % interval for items and units like these; where there is none, only the value was noted.",
         table(head, rows, "lllrlrll"),
     )
+
+
+def _bounds(quality: Quality) -> str:
+    if quality.low is None or quality.high is None:
+        return ""
+    low, high = (plain(KINDS["plain"](bound)) for bound in (quality.low, quality.high))
+    return f" ({low} to {high})"
 
 
 def _quality_row(run: MeteredRecord, quality: Quality) -> tuple[str, ...]:
@@ -285,7 +292,7 @@ def _quality_row(run: MeteredRecord, quality: Quality) -> tuple[str, ...]:
         escaped(run.task or "not told"),
         escaped(quality.metric) + (f" ({escaped(quality.note)})" if quality.note else ""),
         escaped(quality.part or "all"),
-        plain(KINDS["plain"](quality.value)),
+        plain(KINDS["plain"](quality.value)) + _bounds(quality),
         "higher" if quality.higher_is_better else "lower",
         "not told" if quality.items is None else f"{quality.items:,}",
         counted or "not told",

@@ -6,7 +6,7 @@ under the name of the first.
 
 import re
 
-from fairprint.audit.metered import MeteredRecord
+from fairprint.audit.metered import QUALITY_LEVEL, MeteredRecord
 from fairprint.audit.records import Estimate, ProbeInfo, RunRecord
 from fairprint.reports import benchmarks, card_findings, selection
 from fairprint.reports.card_findings import instrument_of
@@ -126,6 +126,8 @@ def _of_training(run: MeteredRecord, runs: CardRuns, address: str | None) -> lis
             args: dict[str, str | int | float] = {"better": "higher" if quality.higher_is_better else "lower"}
             args |= {"items": quality.items} if quality.items is not None else {}
             args |= {f"clusters_{kind}": count for kind, count in sorted(quality.units.items())}
+            if quality.low is not None and quality.high is not None:
+                args |= {"low": rounded(quality.low), "high": rounded(quality.high), "level": QUALITY_LEVEL}
             args["run"] = run.run_id
             kind, value = clean(quality.metric, LONGEST), rounded(quality.value)
             metrics.append(Metric(type=kind, value=value, name=kind, args=args))

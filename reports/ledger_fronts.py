@@ -99,11 +99,19 @@ def _point(front: Front, point: Point, place: str, beaten_by: Markup) -> tuple[M
     return (
         name(point.label, limit=80),
         number(int(place), "tally") if place else Markup("no"),
-        number(point.quality, "plain"),
+        _quality(point),
         Markup('<span class="absent">not told</span>') if point.items is None else number(point.items, "count"),
         cost,
         beaten_by,
     )
+
+
+def _quality(point: Point) -> Markup:
+    value = number(point.quality, "plain")
+    if point.quality_low is None or point.quality_high is None:
+        return value
+    bounds = interval(point.quality_low, point.quality_high, "plain")
+    return say("{value} ({bounds})", value=value, bounds=bounds)
 
 
 def _steps(front: Front) -> Table:

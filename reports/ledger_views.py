@@ -230,6 +230,8 @@ def qualities(some: Sequence[Quality]) -> Markup:
 def _quality(quality: Quality) -> Markup:
     what = f"{quality.metric} on {quality.part}" if quality.part else quality.metric
     found = say("{what} {value}", what=what, value=number(quality.value, "plain"))
+    if quality.low is not None and quality.high is not None:
+        found += say(" ({bounds})", bounds=interval(quality.low, quality.high, "plain"))
     if quality.items is None:
         return found
     return found + say(" ({n} items)", n=number(quality.items, "count"))

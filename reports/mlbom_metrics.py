@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fairprint.audit.metered import Quality
+from fairprint.audit.metered import QUALITY_LEVEL, Quality
 from fairprint.audit.records import Estimate, ProbeInfo, RunRecord
 from fairprint.reports import selection
 from fairprint.reports.card_findings import instrument_of
@@ -102,11 +102,15 @@ def _of_quality(quality: Quality, about: str, run_id: str) -> Measured:
         "items": quality.items if quality.items is not None else "not known",
         "clusters": {text(kind): count for kind, count in quality.units.items()},
         "run": text(run_id),
-        "no interval": _NO_INTERVAL + " of how good a trained model is",
     }
+    metric: dict[str, Any] = {}
+    if quality.low is not None and quality.high is not None:
+        metric["confidenceInterval"] = {"lowerBound": written(quality.low), "upperBound": written(quality.high)}
+        beside["level"] = QUALITY_LEVEL
+    else:
+        beside["no interval"] = text(quality.no_interval or _NO_INTERVAL)
     if quality.note:
         beside["note"] = text(quality.note)
     name = text("/".join([about, quality.part or "held-out data", run_id]))
-    return Measured(
-        metric={"type": text(quality.metric), "value": written(quality.value), "slice": name}, beside=beside
-    )
+    metric |= {"type": text(quality.metric), "value": written(quality.value), "slice": name}
+    return Measured(metric=metric, beside=beside)

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from test_training import records, trainer_in
 from test_training_cases import search
 
@@ -47,6 +49,8 @@ def test_what_was_noted_of_a_run_stands_in_its_record(tmp_path: Path) -> None:
     assert accuracy.value == 3 / 5
     assert accuracy.units == {"template": 2, "word": 3}
     assert folder.quality_items(accuracy) == ITEMS
+    assert 0 < accuracy.low < 3 / 5 < accuracy.high < 1 and accuracy.no_interval is None
+    assert (loss.low, loss.high, loss.no_interval) == (None, None, "only the value was noted, without items")
     assert (loss.value, loss.higher_is_better, loss.items, loss.file, loss.sha256) == (0.25, False, None, None, None)
     assert folder.quality_items(loss) == ()
 
@@ -124,6 +128,21 @@ def test_the_direction_of_a_metric_is_that_of_the_trainer_or_of_its_name() -> No
     assert [q.value for q in of_evaluation({"eval_loss": math.nan, "eval_f1": 1, "eval_ok": True})] == [1.0]
 
 
+@given(st.lists(st.floats(-5, 5), min_size=3, max_size=30).filter(lambda values: np.ptp(values) > 1e-3))
+def test_items_that_are_their_own_units_have_the_interval_of_the_t_test(values: list[float]) -> None:
+    found = quality_of("score", items=[QualityItem(item=str(n), value=value) for n, value in enumerate(values)])
+    bounds = stats.ttest_1samp([*values], 0).confidence_interval(0.95)
+    if set(values) <= {0.0, 1.0}:
+        return  # shares have their interval on the logit scale
+    assert (found.low, found.high) == pytest.approx((bounds.low, bounds.high), rel=1e-6, abs=1e-9)
+
+
+def test_a_value_that_is_not_the_mean_of_its_items_has_no_interval() -> None:
+    found = quality_of("f1", 0.9, items=ITEMS)
+    assert (found.value, found.low, found.high) == (0.9, None, None)
+    assert found.no_interval == "what was noted is not the mean of its items, so that they give it no interval"
+
+
 @pytest.mark.parametrize(
     ("noted", "told"),
     [
@@ -169,11 +188,7 @@ def test_items_for_which_there_is_no_room_cost_no_run(tmp_path: Path) -> None:
     assert "its items could not be written" in accuracy.note
 
 
-@given(
-    st.dictionaries(
-        st.text(min_size=1), st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.text()), min_size=1
-    )
-)
+@given(st.dictionaries(st.text(min_size=1), st.tuples(st.floats(-1e100, 1e100), st.text()), min_size=1))
 def test_items_come_back_as_they_were_written(tmp_path_factory: pytest.TempPathFactory, told: dict) -> None:
     items = tuple(QualityItem(item=name, value=value, units={"word": word}) for name, (value, word) in told.items())
     folder = tmp_path_factory.mktemp("run")
