@@ -231,13 +231,17 @@ def test_intersections_have_a_table_of_their_own() -> None:
 
 
 def test_the_quality_of_a_training_stands_beside_the_audits() -> None:
-    good = Quality(metric="accuracy", part="new words", value=0.81875, items=320, units={"word": 30, "template": 24})
-    runs = runs_of(sample_record(), training(task="topic", quality=(good,)))
+    units = {"word": 30, "template": 24}
+    good = Quality(metric="accuracy", part="new words", value=0.81875, low=0.75125, high=0.8625, items=320, units=units)
+    bare = Quality(metric="f1", value=0.5, no_interval="only the value was noted, without items")
+    runs = runs_of(sample_record(), training(task="topic", quality=(good, bare)))
     told = card_evaluation.markdown(runs)
 
-    assert "| topic | accuracy | new words | 0.819 | higher | 320 | 24 templates, 30 words |" in told
+    assert "| topic | accuracy | new words | 0.819 (0.751 to 0.863) | higher | 320 | 24 templates, 30 words |" in told
+    assert "| topic | f1 | all | 0.500 | higher | not told | not told |" in told
     result = next(r for r in card_results.results(runs) if r.dataset_type == "topic")
     assert (result.metrics[0].value, result.metrics[0].args["items"]) == (0.8187, 320)
+    assert [result.metrics[0].args[key] for key in ("low", "high", "level")] == [0.7512, 0.8625, 0.95]
 
 
 def test_no_table_of_a_card_is_broken() -> None:

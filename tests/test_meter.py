@@ -70,14 +70,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(store: Path) -> tuple[MeteredRecord, Clocked, float]:
     """A run with spans beside, inside and across each other, and how long they took; with CodeCarbon's own total."""
     clocked, seen = Clocked(), {}
-    close = carbon_sensors.Session.close
+    close, last = carbon_sensors.Session.close, carbon_sensors.Session.last
+
+    def first(session: carbon_sensors.Session) -> carbon_sensors.Reading:
+        # the run begins with CodeCarbon's first sample: on a busy machine that comes some milliseconds after its start
+        reading = last(session)
+        seen.setdefault("before", sum(reading.energy_kwh.values()))
+        return reading
 
     def closing(session: carbon_sensors.Session) -> None:
         close(session)
-        seen["kwh"] = session._tracker.final_emissions_data.energy_consumed
+        seen["kwh"] = session._tracker.final_emissions_data.energy_consumed - seen["before"]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(carbon_sensors.Session, "close", closing)
+        patch.setattr(carbon_sensors.Session, "last", first)
         # meters find each other by the temporary folder: those of other tests are none of these
         patch.setattr(tempfile, "tempdir", str(store.parent))
         with measure("a training", store=store, country_iso_code="FRA", pue=1.5, wue=1.8, interval_s=0.5) as outer:
