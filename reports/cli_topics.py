@@ -42,7 +42,7 @@ def topics(
 
     The task is to tell six topics apart; its 792 sentences come with fairprint. The encoder is fine-tuned; the same
     architecture is trained from scratch for as many steps; and once more until it knows its training sentences. Each is
-    tested on known words in new sentences and on new words. On two cores it takes about four minutes.
+    tested on known words in new sentences and on new words. On two cores it takes about two minutes.
     """
     from fairprint.audit.topics_training import regimes, train_topics
 
