@@ -8,6 +8,7 @@ from typing import Any
 
 from fairprint.audit.answers import Recording
 from fairprint.audit.grid import resolve_grid
+from fairprint.audit.metered_store import find_stored
 from fairprint.audit.models import Opened, kind_of, kind_of_object, open_model, open_object
 from fairprint.audit.questions import Questions, prepare
 from fairprint.audit.recorded import read_recording
@@ -44,6 +45,7 @@ def audit(
     scorer: Any = None,
     lexicon: str | Path | None = None,
     record: str | Path | None = None,
+    lineage: Sequence[str] = (),
     trust_remote_code: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> RunRecord:
@@ -71,6 +73,7 @@ def audit(
         scorer: a text classifier that judges what the model writes, as ``MODEL`` or ``MODEL#LABEL``, or a pipeline.
         lexicon: a file of words that what the model writes is searched for (``fairprint.probes.lexicons``).
         record: also write the answers to this new file, which ``recorded:FILE`` replays.
+        lineage: stored runs that the model came from, such as its metered training.
         trust_remote_code: run code that comes with the model.
         on_progress: called as the run goes on.
 
@@ -96,6 +99,7 @@ def audit(
     wanted = find_scorers(scorer, lexicon, questions, trust_remote_code=trust_remote_code)
     grid = resolve_grid(country_iso_code)
     runs = Store(Path(store))
+    began = tuple(find_stored(runs.path, run).run_id for run in lineage)
     if record is not None:
         check_recording(Path(record))
     if resume and keep_finished and source is not None:
@@ -105,7 +109,7 @@ def audit(
     load = partial(_open, target, tokenizer, recording, questions, options)
     notes = (f"all of our own probe sets in these languages: {how}",) if how and recording is None else ()
     load_scorers = partial(wanted.load, device, trust_remote_code=trust_remote_code)
-    work = Work(questions, runs, grid, pue, seed, resume, trust_remote_code, on_progress, notes, load_scorers)
+    work = Work(questions, runs, grid, pue, seed, resume, trust_remote_code, on_progress, notes, load_scorers, began)
     return _recorded(work.run(load), runs, record)
 
 

@@ -73,6 +73,7 @@ class Work:
     on_progress: Callable[[Progress], None]
     notes: tuple[str, ...]
     load_scorers: Callable[[], Scorers] = Scorers
+    lineage: tuple[str, ...] = ()
 
     def run(self, load: Callable[[], Opened]) -> RunRecord:
         """Load, ask, evaluate and store. The meter runs from before the load to after the evaluation."""
@@ -111,6 +112,7 @@ class Work:
         return RunRecord(
             run_id=folder.run_id,
             kind="audit",
+            lineage=self.lineage,
             status="partial" if self.questions.limited else "complete",
             started_at=min([_told(started), *(s.started_at for f in footprints for s in f.segments)]),
             finished_at=_told(datetime.now(UTC)),

@@ -35,6 +35,7 @@ def audit(
     scorer: o.Scorer = None,
     lexicon: o.Lexicon = None,
     record: o.Record = None,
+    lineage: o.Lineage = None,
     resume: o.Resume = False,
     offline: o.Offline = False,
     trust_remote_code: o.TrustRemoteCode = False,
@@ -83,6 +84,7 @@ def audit(
                 scorer=scorer,
                 lexicon=lexicon,
                 record=record,
+                lineage=lineage or (),
                 trust_remote_code=trust_remote_code,
                 on_progress=on_progress,
             )

@@ -94,6 +94,15 @@ Record = Annotated[
     Path | None,
     typer.Option("--record", help="Also write the answers to this new file; recorded:FILE replays them."),
 ]
+Lineage = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lineage",
+        metavar="RUN",
+        help="A stored run that the model came from, such as its metered training; repeat for several. A card, a "
+        "report and fairprint regimes then join what it assumes with what it cost.",
+    ),
+]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the newest unfinished run of this model in the store.")
 ]

@@ -11,16 +11,17 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
+from commands import Ended, Run, commands
 
+from fairprint.audit.meter import measure
 from fairprint.audit.records import RunRecord
 from fairprint.audit.store import RunFolder, Store
 from fairprint.probes.catalog import READERS, own_names
@@ -53,18 +54,6 @@ lexemes:
 """
 
 
-@dataclass
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
 def write_set(file: Path, templates: int = 2, title: str = "Tiny", category: str = "care") -> Path:
     texts = [
         f'- {{id: t{n}, text: "The {{lexeme}} said {n} times that {{group.subject}} was late."}}'
@@ -94,17 +83,7 @@ def fairprint(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FAIRPRINT_STORE", raising=False)
     monkeypatch.delenv("FAIRPRINT_COUNTRY_ISO_CODE", raising=False)
-
-    def run(*arguments: str) -> Ended:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["fairprint", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        shown = capsys.readouterr()
-        assert "Traceback" not in shown.err
-        return Ended(int(ended.value.code or 0), shown.out, shown.err)
-
-    return run
+    return commands(monkeypatch, capsys)
 
 
 AUDIT = ("audit", "tiny-bert", "--probes", "small.yaml")
@@ -648,3 +627,17 @@ def test_escape_codes_in_a_probe_file_never_reach_the_terminal(fairprint: Run) -
     assert ended.code == 2
     assert "unknown slot" in ended.err
     assert "\x1b" not in ended.err
+
+
+def test_an_audit_says_which_training_its_model_came_from(fairprint: Run) -> None:
+    with measure("fine-tuning", store=Path("fairprint-runs"), interval_s=0.05, purpose="fine-tuning") as training:
+        pass
+    record = audited(fairprint, *AUDIT[1:], "--lineage", training.run_id[-4:])
+    assert record.lineage == (training.run_id,)
+    assert audited(fairprint, *AUDIT[1:]).lineage == ()
+
+
+def test_a_training_that_is_not_stored_is_refused_before_the_model_is_loaded(fairprint: Run) -> None:
+    ended = fairprint(*AUDIT, "--lineage", "nobody")
+    assert ended.code == 2 and "nobody" in ended.err
+    assert not Path("fairprint-runs").exists()

@@ -7,13 +7,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sample_metered
+from commands import Run, commands
 from sample_import import COLUMNS, log_text, row, write_csv, write_logs
 from sample_record import sample_record
 
@@ -25,22 +24,9 @@ from fairprint.audit.records import to_json
 from fairprint.audit.store import Store
 from fairprint.probes.errors import StoreError, UsageError
 from fairprint.probes.scores import Score
-from fairprint.reports.cli import main
 from fairprint.reports.training_checks import checks
 
 STORE = Path("fairprint-runs")
-
-
-@dataclass
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
 
 
 @pytest.fixture
@@ -48,17 +34,7 @@ def fairprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     """Run the command line in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FAIRPRINT_STORE", raising=False)
-
-    def run(*arguments: str) -> Ended:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["fairprint", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        shown = capsys.readouterr()
-        assert "Traceback" not in shown.err
-        return Ended(int(ended.value.code or 0), shown.out, shown.err)
-
-    return run
+    return commands(monkeypatch, capsys)
 
 
 def metered(store: Path, run_id: str = "20260301T100000000Z-fine-tune-1a2b", finished: bool = True) -> MeteredFolder:

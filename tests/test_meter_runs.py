@@ -2,14 +2,12 @@
 
 import json
 import os
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sample_metered
+from commands import Run, commands
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_record import sample_record
@@ -24,22 +22,9 @@ from fairprint.audit.records import RunRecord
 from fairprint.audit.store import Store
 from fairprint.probes.errors import UsageError
 from fairprint.reports import rebound
-from fairprint.reports.cli import main
 
 STORE = Path("fairprint-runs")
 ESCAPE = "\x1b]0;owned\x07\n::error::no ##[group]x"
-
-
-@dataclass
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
 
 
 @pytest.fixture
@@ -48,17 +33,7 @@ def fairprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.chdir(tmp_path)
     for name in ("FAIRPRINT_STORE", "FAIRPRINT_METER", "FAIRPRINT_COUNTRY_ISO_CODE", "LOCAL_RANK", "SLURM_LOCALID"):
         monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: str) -> Ended:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["fairprint", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        shown = capsys.readouterr()
-        assert "Traceback" not in shown.err
-        return Ended(int(ended.value.code or 0), shown.out, shown.err)
-
-    return run
+    return commands(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")
