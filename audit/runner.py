@@ -49,7 +49,7 @@ def audit(
     trust_remote_code: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> RunRecord:
-    """Audit a model and store the run.
+    """Audit a model, store the run, and return its record as it is stored.
 
     Args:
         model: hub id with optional ``@revision``, folder, ``.gguf`` file, ``package:NAME``, ``openai:MODEL@URL``,
@@ -77,9 +77,6 @@ def audit(
         trust_remote_code: run code that comes with the model.
         on_progress: called as the run goes on.
 
-    Returns:
-        The record, as it is stored.
-
     Raises:
         UsageError: something asked for does not exist; nothing was written.
         ResumeError: the unfinished run was made under other conditions.
@@ -90,6 +87,7 @@ def audit(
     # only a whole suite depends on the languages, and the card of a hub model is fetched to find them
     languages, how = suite_languages(source, languages) if probes is None else ((), "")
     recording = _recording(source)
+    came_from = _came_from(Path(store), lineage)
     options: dict[str, Any] = {} if batch_size is None else {"batch_size": batch_size}
     if source is not None:
         options |= {"device": check_device(device), "dtype": check_dtype(dtype), "trust_remote_code": trust_remote_code}
@@ -99,7 +97,6 @@ def audit(
     wanted = find_scorers(scorer, lexicon, questions, trust_remote_code=trust_remote_code)
     grid = resolve_grid(country_iso_code)
     runs = Store(Path(store))
-    began = tuple(find_stored(runs.path, run).run_id for run in lineage)
     if record is not None:
         check_recording(Path(record))
     if resume and keep_finished and source is not None:
@@ -108,9 +105,14 @@ def audit(
             return _recorded(done, runs, record)
     load = partial(_open, target, tokenizer, recording, questions, options)
     notes = (f"all of our own probe sets in these languages: {how}",) if how and recording is None else ()
-    load_scorers = partial(wanted.load, device, trust_remote_code=trust_remote_code)
-    work = Work(questions, runs, grid, pue, seed, resume, trust_remote_code, on_progress, notes, load_scorers, began)
+    judges = partial(wanted.load, device, trust_remote_code=trust_remote_code)
+    work = Work(questions, runs, grid, pue, seed, resume, trust_remote_code, on_progress, notes, judges, came_from)
     return _recorded(work.run(load), runs, record)
+
+
+def _came_from(store: Path, lineage: Sequence[str]) -> tuple[str, ...]:
+    """Return the ids of the runs that a model came from."""
+    return tuple(find_stored(store, run).run_id for run in lineage)
 
 
 def _server(source: Source | None, options: dict[str, Any]) -> Opened | None:
