@@ -7,7 +7,6 @@ answers of the trained model item by item (`note_quality`), so that two of them 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from fairprint.audit.footprints import totals_of
 from fairprint.audit.item_means import difference_of
@@ -16,9 +15,10 @@ from fairprint.audit.metered_store import MeteredFolder
 from fairprint.audit.overlaps import Sensor, sensors_of
 from fairprint.audit.quality import QualityItem
 from fairprint.audit.records import Component
-from fairprint.audit.reuse import Answer, uses_to_match
+from fairprint.audit.reuse import uses_to_match
+from fairprint.audit.searching import outermost_trainings, overlap
 from fairprint.audit.statistics import Interval
-from fairprint.audit.together import Draws
+from fairprint.audit.together import Amount, Draws
 from fairprint.probes.errors import UsageError
 
 FINE_TUNED, SCRATCH = "fine-tuning", "training from scratch"
@@ -59,8 +59,8 @@ class Cost:
     """
 
     duration_s: float
-    energy_kwh: Answer
-    emissions_kg: Answer
+    energy_kwh: Amount
+    emissions_kg: Amount
     components: Mapping[str, float]
     whole: bool
 
@@ -72,7 +72,7 @@ class Regime:
     record: MeteredRecord
     cost: Cost
     qualities: tuple[Found, ...]
-    query: Answer
+    query: Amount
     """Energy of one answer of the trained model (kWh), from the evaluations of the run."""
 
     @property
@@ -88,7 +88,7 @@ class Gap:
     first: Regime
     second: Regime
     differences: tuple[Found, ...]
-    energy_ratio: Answer
+    energy_ratio: Amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +185,8 @@ def _regime(folder: MeteredFolder, record: MeteredRecord) -> Regime:
 
 def training_cost(record: MeteredRecord) -> Cost:
     """Return what the trainings of a run cost, without what was evaluated beside them; else what the whole run cost."""
-    spans = _trainings(record.spans)
+    # of trainings that went on at the same time each has the energy of the machine
+    spans = [] if overlap(outer := outermost_trainings(record)) else outer
     foot = record.footprint
     whole = not spans or any(span.energy_kwh is None for span in spans)
     if whole:
@@ -198,7 +199,7 @@ def training_cost(record: MeteredRecord) -> Cost:
     components = {part.name: components[part.name] for part in _metered(record) if part.name in components}
     totals = totals_of(_with(record, components), foot.grid, foot.pue, failure)
     energy, emissions = (
-        Answer(value=totals[f"{what}"], low=totals[low], high=totals[high], reason=totals["reason"])
+        Amount(value=totals[f"{what}"], low=totals[low], high=totals[high], reason=totals["reason"])
         for what, low, high in (
             ("energy_kwh", "energy_low_kwh", "energy_high_kwh"),
             ("emissions_kg", "emissions_low_kg", "emissions_high_kg"),
@@ -207,15 +208,7 @@ def training_cost(record: MeteredRecord) -> Cost:
     return Cost(duration_s=duration_s, energy_kwh=energy, emissions_kg=emissions, components=components, whole=whole)
 
 
-def _trainings(spans: Sequence[SpanRecord]) -> list[SpanRecord]:
-    """Return the outermost trainings; none where they went on at the same time, as each has the machine's energy."""
-    own = {span.span for span in spans if span.phase in ("train", "trial")}
-    outer = [span for span in spans if span.span in own and span.parent not in own]
-    ordered = sorted(outer, key=lambda span: span.begin_s)
-    return [] if any(after.begin_s < before.end_s for before, after in pairwise(ordered)) else ordered
-
-
-def _query(record: MeteredRecord, qualities: Sequence[Quality]) -> Answer:
+def _query(record: MeteredRecord, qualities: Sequence[Quality]) -> Amount:
     """Return the energy of one answer (kWh): of the evaluations after the trainings, over the items they answered."""
     spans = _answering(record)
     # several metrics of one part are made of the same answers
@@ -226,8 +219,8 @@ def _query(record: MeteredRecord, qualities: Sequence[Quality]) -> Answer:
     items = sum(answered.values())
     known = [span.energy_kwh for span in spans if span.energy_kwh is not None]
     if not items or not known or len(known) < len(spans):
-        return Answer(value=None, reason="the energy of the answers was not metered by itself")
-    return Answer(value=sum(known) / items)
+        return Amount(value=None, reason="the energy of the answers was not metered by itself")
+    return Amount(value=sum(known) / items)
 
 
 def _answering(record: MeteredRecord) -> list[SpanRecord]:
@@ -235,16 +228,16 @@ def _answering(record: MeteredRecord) -> list[SpanRecord]:
     return [span for span in record.spans if span.phase == "evaluation" and span.parent not in inside]
 
 
-def answers_to_match(regime: Regime) -> Answer:
+def answers_to_match(regime: Regime) -> Amount:
     """Return after how many answers their energy is that of the training.
 
     Training and answers were metered by the same sensors, whose errors cancel as far as both have the same parts.
     """
     if regime.query.value is None or regime.cost.energy_kwh.value is None:
-        return Answer(value=None, reason=regime.query.reason or regime.cost.energy_kwh.reason)
+        return Amount(value=None, reason=regime.query.reason or regime.cost.energy_kwh.reason)
     count = uses_to_match(regime.cost.energy_kwh.value, regime.query.value)
     if count is None:
-        return Answer(value=None, reason="the answers took no energy that the sensors see")
+        return Amount(value=None, reason="the answers took no energy that the sensors see")
     answering: dict[str, float] = {}
     for span in _answering(regime.record):
         for name, energy_kwh in span.components.items():
@@ -252,9 +245,9 @@ def answers_to_match(regime: Regime) -> Answer:
     draws = draws_of((regime.record,))
     ratio = draws.ratio(energies_of(regime.record, regime.cost.components), energies_of(regime.record, answering))
     if ratio.low is None or ratio.high is None:
-        return Answer(value=count, reason=ratio.reason)
+        return Amount(value=count, reason=ratio.reason)
     times = sum(answering.values()) / regime.query.value
-    return Answer(value=count, low=ratio.low * times, high=ratio.high * times)
+    return Amount(value=count, low=ratio.low * times, high=ratio.high * times)
 
 
 # how good
@@ -333,17 +326,16 @@ def _difference(first: Quality, second: Quality, before: Sequence[QualityItem], 
     return _found(second, found, after)
 
 
-def energy_ratio(first: Regime, second: Regime) -> Answer:
+def energy_ratio(first: Regime, second: Regime) -> Amount:
     """Return how many times the energy of the first the second took; errors of the same sensors are in both."""
     energies = [regime.cost.energy_kwh for regime in (first, second)]
     if energies[0].value is None or energies[1].value is None or energies[0].value <= 0:
         missing = energies[0] if not energies[0].value else energies[1]
-        return Answer(value=None, reason=missing.reason or "no energy")
+        return Amount(value=None, reason=missing.reason or "no energy")
     if first.cost.whole != second.cost.whole:
-        return Answer(value=None, reason="of one run only its training was counted, of the other all that it did")
+        return Amount(value=None, reason="of one run only its training was counted, of the other all that it did")
     draws = draws_of((first.record, second.record))
-    found = draws.ratio(*(energies_of(regime.record, regime.cost.components) for regime in (second, first)))
-    return Answer(value=found.value, low=found.low, high=found.high, reason=found.reason)
+    return draws.ratio(*(energies_of(regime.record, regime.cost.components) for regime in (second, first)))
 
 
 def draws_of(records: Sequence[MeteredRecord]) -> Draws:

@@ -7,7 +7,8 @@ training from scratch that the same sensors measured have the same errors, so th
 from dataclasses import dataclass
 
 from fairprint.audit.regimes import Gap, Regime, Regimes, answers_to_match, draws_of, energies_of
-from fairprint.audit.reuse import Answer, attributional_share, break_even, uses_to_match
+from fairprint.audit.reuse import attributional_share, break_even, uses_to_match
+from fairprint.audit.together import Amount
 from fairprint.probes.errors import UsageError
 
 NO_PAIR = "it needs a run for fine-tuning and one for training from scratch"
@@ -30,9 +31,9 @@ class Reuse:
     gap: Gap | None
     pretraining_kwh: float | None
     reuses: int | None
-    saved: Answer
-    break_even: Answer
-    attributional: Answer
+    saved: Amount
+    break_even: Amount
+    attributional: Amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +46,9 @@ class Use:
     """
 
     regime: Regime
-    query: Answer
+    query: Amount
     given: bool
-    answers: Answer
+    answers: Amount
 
 
 def reuse_of(of: Regimes, *, pretraining_kwh: float | None = None, reuses: int | None = None) -> Reuse:
@@ -59,7 +60,7 @@ def reuse_of(of: Regimes, *, pretraining_kwh: float | None = None, reuses: int |
     _positive("the energy of the pretraining", pretraining_kwh, "kWh")
     if reuses is not None and reuses < 1:
         raise UsageError(f"{reuses} uses are impossible: expected 1 or more")
-    saved = Answer(value=None, reason=NO_PAIR) if of.knew is None else saved_by(of.knew)
+    saved = Amount(value=None, reason=NO_PAIR) if of.knew is None else saved_by(of.knew)
     return Reuse(
         gap=of.knew,
         pretraining_kwh=pretraining_kwh,
@@ -70,42 +71,42 @@ def reuse_of(of: Regimes, *, pretraining_kwh: float | None = None, reuses: int |
     )
 
 
-def saved_by(gap: Gap) -> Answer:
+def saved_by(gap: Gap) -> Amount:
     """Return the energy (kWh) that the second way saves beside the first; below 0 it takes more."""
     if gap.energy_ratio.value is None:
-        return Answer(value=None, reason=gap.energy_ratio.reason)
+        return Amount(value=None, reason=gap.energy_ratio.reason)
     sides = (gap.first, gap.second)
     before, after = (energies_of(side.record, side.cost.components) for side in sides)
     difference = {sensor: before.get(sensor, 0.0) - after.get(sensor, 0.0) for sensor in {**before, **after}}
     found = draws_of([side.record for side in sides]).energy(difference)
-    return Answer(value=found.value, low=found.low, high=found.high)
+    return Amount(value=found.value, low=found.low, high=found.high)
 
 
-def _break_even(gap: Gap | None, saved: Answer, pretraining_kwh: float | None) -> Answer:
+def _break_even(gap: Gap | None, saved: Amount, pretraining_kwh: float | None) -> Amount:
     if gap is None or saved.value is None:
-        return Answer(value=None, reason=saved.reason)
+        return Amount(value=None, reason=saved.reason)
     if pretraining_kwh is None:
-        return Answer(value=None, reason=NO_PRETRAINING)
+        return Amount(value=None, reason=NO_PRETRAINING)
     scratch, tuned = (side.cost.energy_kwh.value or 0.0 for side in (gap.first, gap.second))
     count = break_even(pretraining_kwh=pretraining_kwh, fine_tuning_kwh=tuned, scratch_kwh=scratch)
     if count is None:
         reason = "a fine-tuning took as much energy as the training from scratch: no number of tasks is enough"
-        return Answer(value=None, reason=reason)
+        return Amount(value=None, reason=reason)
     if saved.low is None or saved.high is None:
-        return Answer(value=count, reason=saved.reason)
+        return Amount(value=count, reason=saved.reason)
     if saved.low <= 0:
         reason = "what a fine-tuning saves may be nothing, so that there is no upper bound"
-        return Answer(value=count, reason=reason)
+        return Amount(value=count, reason=reason)
     # the pretraining is taken as exact, so that the percentiles of the draws turn round: E_pre / x falls with x
-    return Answer(value=count, low=pretraining_kwh / saved.high, high=pretraining_kwh / saved.low)
+    return Amount(value=count, low=pretraining_kwh / saved.high, high=pretraining_kwh / saved.low)
 
 
-def _share(pretraining_kwh: float | None, reuses: int | None) -> Answer:
+def _share(pretraining_kwh: float | None, reuses: int | None) -> Amount:
     if pretraining_kwh is None:
-        return Answer(value=None, reason=NO_PRETRAINING)
+        return Amount(value=None, reason=NO_PRETRAINING)
     if reuses is None:
-        return Answer(value=None, reason="how many uses share the pretraining was not given")
-    return Answer(
+        return Amount(value=None, reason="how many uses share the pretraining was not given")
+    return Amount(
         value=attributional_share(pretraining_kwh, reuses), reason="both numbers are given, and taken as exact"
     )
 
@@ -123,11 +124,11 @@ def use_of(regime: Regime, query_kwh: float | None = None) -> Use:
     if query_kwh is None:
         return Use(regime=regime, query=regime.query, given=False, answers=answers_to_match(regime))
     _positive("the energy of an answer", query_kwh, "kWh")
-    query, energy = Answer(value=query_kwh), regime.cost.energy_kwh
+    query, energy = Amount(value=query_kwh), regime.cost.energy_kwh
     if energy.value is None:
-        return Use(regime=regime, query=query, given=True, answers=Answer(value=None, reason=energy.reason))
+        return Use(regime=regime, query=query, given=True, answers=Amount(value=None, reason=energy.reason))
     low, high = (None if bound is None else uses_to_match(bound, query_kwh) for bound in (energy.low, energy.high))
-    answers = Answer(value=uses_to_match(energy.value, query_kwh), low=low, high=high)
+    answers = Amount(value=uses_to_match(energy.value, query_kwh), low=low, high=high)
     return Use(regime=regime, query=query, given=True, answers=answers)
 
 

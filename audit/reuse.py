@@ -5,17 +5,6 @@ with a shared base and n E_scr without one.
 """
 
 import math
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A number, with its interval where the inputs have one; the value is None with ``reason``."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    reason: str | None = None
 
 
 def saved_kwh(tasks: float, *, pretraining_kwh: float, fine_tuning_kwh: float, scratch_kwh: float) -> float:

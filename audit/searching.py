@@ -39,8 +39,7 @@ def trials(record: MeteredRecord) -> tuple[Trial, ...]:
     Their energies add up to that of the run. What is too short to be measured lies between. Of trainings that went on
     at the same time each has the energy of the whole machine: they cannot be added up, and nothing is told between.
     """
-    own = {span.span for span in record.spans if span.phase in ("trial", "train")}
-    outermost = [span for span in record.spans if span.span in own and not _inside(record, span.parent, own)]
+    outermost = outermost_trainings(record)
     found = [
         Trial(
             name=span.name,
@@ -59,7 +58,7 @@ def trials(record: MeteredRecord) -> tuple[Trial, ...]:
     total = record.footprint.energy_kwh
     known = sum(trial.energy_kwh for trial in found if trial.energy_kwh is not None)
     reason = record.footprint.reason if total is None else None
-    if total is not None and _overlap(outermost):
+    if total is not None and overlap(outermost):
         reason = "trainings went on at the same time: their energies cannot be added up"
     left = Trial(
         name=BETWEEN,
@@ -71,7 +70,14 @@ def trials(record: MeteredRecord) -> tuple[Trial, ...]:
     return (*found, left)
 
 
-def _overlap(spans: Sequence[SpanRecord]) -> bool:
+def outermost_trainings(record: MeteredRecord) -> list[SpanRecord]:
+    """Return the trainings and trials of a run that are in no other one of them."""
+    own = {span.span for span in record.spans if span.phase in ("trial", "train")}
+    return [span for span in record.spans if span.span in own and not _inside(record, span.parent, own)]
+
+
+def overlap(spans: Sequence[SpanRecord]) -> bool:
+    """Return whether some of them went on at the same time."""
     ordered = sorted(spans, key=lambda span: span.begin_s)
     return any(after.begin_s < before.end_s for before, after in pairwise(ordered))
 

@@ -11,7 +11,6 @@ from fairprint.audit.metered import Quality
 from fairprint.audit.overlaps import Shared
 from fairprint.audit.records import GridFactor
 from fairprint.audit.references import references
-from fairprint.audit.reuse import Answer
 from fairprint.audit.together import Amount
 from fairprint.reports.numbers import ENERGY, MASS, VOLUME, Units, absent, interval, number, scaled
 from fairprint.reports.scale_views import ScaleView, scale
@@ -38,7 +37,7 @@ DEVELOPMENT = "olmo-development"
 """The published share that development added to a training, in the table of references."""
 
 
-def told(amount: Amount | Answer, units: Units | str) -> Markup:
+def told(amount: Amount, units: Units | str) -> Markup:
     """Return an amount with its interval; of one without a value the interval and why, or only why."""
     unit = units if isinstance(units, str) else scaled(_size(amount), units)
     if amount.low is None or amount.high is None:
@@ -49,7 +48,7 @@ def told(amount: Amount | Answer, units: Units | str) -> Markup:
     return say("{value} ({bounds})", value=number(amount.value, unit), bounds=bounds)
 
 
-def _size(amount: Amount | Answer) -> float | None:
+def _size(amount: Amount) -> float | None:
     return amount.value if amount.value is not None else amount.high
 
 

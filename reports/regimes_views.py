@@ -7,7 +7,7 @@ from markupsafe import Markup
 from fairprint.audit.records import RunRecord
 from fairprint.audit.regimes import Found, Gap, Regime, Regimes
 from fairprint.audit.regimes_reuse import NO_PRETRAINING, Reuse, Use
-from fairprint.audit.reuse import Answer
+from fairprint.audit.together import Amount
 from fairprint.reports import selection
 from fairprint.reports.ledger_views import told
 from fairprint.reports.numbers import ENERGY, MASS, absent, interval, kind_of, number, scaled
@@ -196,7 +196,7 @@ def _shown(found: Found, gap: Gap) -> Markup:
     )
 
 
-def _times(ratio: Answer, kind: str) -> Markup:
+def _times(ratio: Amount, kind: str) -> Markup:
     """Return a ratio of two energies: where the errors of the sensors cancel, words for bounds that say it again."""
     if ratio.value is None or ratio.low is None or ratio.high is None:
         return told(ratio, kind)

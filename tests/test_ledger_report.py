@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 from sample_ledger import SEARCH, TRAINING, accuracy, keep, metered, write_project
 from sample_metered import NOWHERE
-from test_report import HOSTILE, Page
+from test_report import HOSTILE, Page, rows_of, said_by
 
 from fairprint.audit.ledger import Ledger, ledger
 from fairprint.audit.ledger_runs import read_runs, run_of
@@ -54,24 +54,8 @@ def page(told: Ledger) -> Page:
     return Page(render_ledger(told))
 
 
-def text_of(parsed: Page) -> str:
-    return " ".join(parsed.all("main")[0]["text"].split()).replace(numbers.NBSP, " ")
-
-
 def shown(parsed: Page) -> list[float]:
     return [float(each["attrs"]["value"]) for each in parsed.all("data")]
-
-
-def rows(parsed: Page, caption: str) -> list[list[str]]:
-    """Return the cells of the one table whose caption begins so, without its head."""
-    (found,) = (t for t in parsed.all("table") if t["text"].strip().startswith(caption))
-    cells: list[list[str]] = []
-    for element in (e for e in parsed.elements if found in e["within"] and e["tag"] in ("tr", "th", "td")):
-        if element["tag"] == "tr":
-            cells.append([])
-        else:
-            cells[-1].append(" ".join(element["text"].split()).replace(numbers.NBSP, " "))
-    return cells[1:]
 
 
 # the command
@@ -192,7 +176,7 @@ def test_the_page_says_what_the_ledger_says(page: Page, told: Ledger) -> None:
         raw = element["attrs"]["value"]
         value = int(raw) if re.fullmatch(r"-?\d+", raw) else float(raw)
         assert element["text"] == numbers.KINDS[element["attrs"]["data-as"]](value)
-    assert not re.search(r"\b(None|NaN|nan|inf)\b", text_of(page))
+    assert not re.search(r"\b(None|NaN|nan|inf)\b", said_by(page))
 
 
 def test_the_picture_has_words_and_its_numbers_stand_in_a_table(page: Page, told: Ledger) -> None:
@@ -203,7 +187,7 @@ def test_the_picture_has_words_and_its_numbers_stand_in_a_table(page: Page, told
     drawn = "".join(ElementTree.fromstring(svg).itertext())
     assert "CO₂e, g" in drawn and all(str(n) in drawn for n in (1, 2, 3, 4))
     (front,) = told.fronts
-    models = rows(page, "The same models as a table")
+    models = rows_of(page, "The same models as a table")
     assert [row[0] for row in models] == [p.label for p in (*front.front, *(p for p, _ in front.dominated))]
     assert [row[-1] for row in models] == ["none"] * 4 + [by.label for _, by in front.dominated]
     stand = {*shown(page)}
@@ -232,22 +216,22 @@ def of(*records: Any) -> Page:
 
 
 def test_an_unknown_place_is_an_interval_with_its_reason() -> None:
-    text = text_of(of(metered("a", 0, 100, quality=(accuracy(0.9),), foot={"grid": NOWHERE})))
+    text = said_by(of(metered("a", 0, 100, quality=(accuracy(0.9),), foot={"grid": NOWHERE})))
     assert "The emissions lie somewhere from" in text
     assert "its location is unknown: the interval spans the world's countries there" in text
     assert "Costs are energies, since the emissions of 1 of 1 models are not known." in text
 
 
 def test_a_project_without_quality_says_how_to_note_it() -> None:
-    text = text_of(of(metered("a", 0, 100, purpose=None)))
+    text = said_by(of(metered("a", 0, 100, purpose=None)))
     assert "No quality was noted of any model" in text and "No search is stored here." in text
     assert "give its id with --final" not in text or "not available" in text
 
 
 def test_many_runs_are_folded_and_capped() -> None:
     page = of(*(metered(f"run {n:03}", 200 * n, 200 * n + 100) for n in range(60)))
-    assert len(rows(page, "Every run with the trainings inside of it")) == 30
-    assert len(rows(page, "The other 30 rows")) == 30
+    assert len(rows_of(page, "Every run with the trainings inside of it")) == 30
+    assert len(rows_of(page, "The other 30 rows")) == 30
 
 
 @pytest.mark.parametrize("hostile", [HOSTILE] if isinstance(HOSTILE, str) else list(HOSTILE))

@@ -26,8 +26,8 @@ from fairprint.audit.regimes import (
     training_cost,
 )
 from fairprint.audit.regimes_reuse import NO_PAIR, NO_PRETRAINING, reuse_of, use_of
-from fairprint.audit.reuse import Answer
 from fairprint.audit.spread import part_interval
+from fairprint.audit.together import Amount
 from fairprint.probes.errors import StoreError, UsageError
 
 
@@ -212,12 +212,12 @@ def regime(run_id: str, seconds: float, steps: int) -> Regime:
     low, high = part_interval(spent, parts()) or (0.0, 0.0)
     cost = Cost(
         duration_s=seconds,
-        energy_kwh=Answer(value=sum(spent.values()), low=low, high=high),
-        emissions_kg=Answer(value=None, reason="not needed"),
+        energy_kwh=Amount(value=sum(spent.values()), low=low, high=high),
+        emissions_kg=Amount(value=None, reason="not needed"),
         components=spent,
         whole=False,
     )
-    return Regime(record=record, cost=cost, qualities=(), query=Answer(value=None, reason="not metered"))
+    return Regime(record=record, cost=cost, qualities=(), query=Amount(value=None, reason="not metered"))
 
 
 FOOT = footprint()

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 from sample_metered import GERMANY, NOWHERE, energies, footprint, parts, sample_metered, span
 from sample_record import sample_record
-from test_report import HOSTILE, Page
+from test_report import HOSTILE, Page, rows_of, said_by
 from test_sidecar import stored
 
 from fairprint.audit.metered import MeteredRecord, WorkDone
@@ -125,21 +125,6 @@ def page(store: Path) -> Page:
     return Page(render_report([], metered=[run.record() for run in metered_runs(store)], ways=ways(store)))
 
 
-def text_of(parsed: Page) -> str:
-    return " ".join(parsed.all("main")[0]["text"].split()).replace(numbers.NBSP, " ")
-
-
-def rows(parsed: Page, caption: str) -> list[list[str]]:
-    (found,) = (t for t in parsed.all("table") if t["text"].strip().startswith(caption))
-    cells: list[list[str]] = []
-    for element in (e for e in parsed.elements if found in e["within"] and e["tag"] in ("tr", "th", "td")):
-        if element["tag"] == "tr":
-            cells.append([])
-        else:
-            cells[-1].append(" ".join(element["text"].split()).replace(numbers.NBSP, " "))
-    return cells[1:]
-
-
 def share(right: Rule) -> float:
     return sum(right(word, template) for word in range(WORDS) for template in range(TEMPLATES)) / (WORDS * TEMPLATES)
 
@@ -152,7 +137,7 @@ def points(value: float) -> str:
 
 
 def test_the_page_states_both_gaps_and_the_energies(store: Path) -> None:
-    text = text_of(page(store))
+    text = said_by(page(store))
     assert f"“tuned” is better in accuracy on new words: {points(share(tuned) - share(long))} (95 % interval" in text
     assert "on the same 24 items (template 4, word 6)." in text
     assert f"{points(share(long) - share(short))}" in text
@@ -179,11 +164,11 @@ def test_every_number_of_the_comparison_stands_in_its_tables(store: Path) -> Non
         assert {cost.energy_kwh.value, cost.energy_kwh.low, cost.energy_kwh.high, cost.duration_s} <= shown
         assert {cost.emissions_kg.value, cost.emissions_kg.low, cost.emissions_kg.high} <= shown
         assert {x for q in regime.qualities for x in (q.value, q.low, q.high) if x is not None} <= shown
-    table = rows(parsed, "Each way to learn the task")
+    table = rows_of(parsed, "Each way to learn the task")
     assert [row[0].partition(" 2026")[0] for row in table] == ["1. tuned", "2. short", "3. long"]
     assert [row[2] for row in table] == ["60", "60", "300"]
     assert "99.0 % (no interval)" in table[0][7]
-    assert "accuracy on training sentences: only the value was noted, without items" in text_of(parsed)
+    assert "accuracy on training sentences: only the value was noted, without items" in said_by(parsed)
 
 
 def test_the_figure_is_told_in_words_too(store: Path) -> None:
@@ -213,7 +198,7 @@ def test_an_interval_that_includes_zero_shows_no_difference(tmp_path: Path) -> N
     assert way.regimes.knew is not None
     found = way.regimes.knew.differences[0]
     assert found.low is not None and found.high is not None and found.low < 0 < found.high
-    text = text_of(page(tmp_path))
+    text = said_by(page(tmp_path))
     assert "A difference in accuracy on new words is not shown" in text and "the interval includes zero" in text
     assert "is better in" not in text and "is worse in" not in text
     assert "what separates them may be that it was trained for too short a time" in text
@@ -223,14 +208,14 @@ def test_an_interval_that_includes_zero_shows_no_difference(tmp_path: Path) -> N
 def test_a_fine_tuning_that_is_worse_is_said_to_be_worse(tmp_path: Path) -> None:
     keep(tmp_path, 1, "tuned", "fine-tuning", TUNED_S, short)
     keep(tmp_path, 2, "scratch", "training from scratch", LONG_S, tuned)
-    text = text_of(page(tmp_path))
+    text = said_by(page(tmp_path))
     assert f"“tuned” is worse in accuracy on new words: {points(share(short) - share(tuned))}" in text
 
 
 def test_a_training_that_never_learnt_its_own_sentences_is_not_taken_for_one_that_did(tmp_path: Path) -> None:
     keep(tmp_path, 1, "tuned", "fine-tuning", TUNED_S, tuned)
     keep(tmp_path, 2, "scratch", "training from scratch", LONG_S, long, known=0.175)
-    text = text_of(page(tmp_path))
+    text = said_by(page(tmp_path))
     assert "At its end its accuracy on training sentences is 17.5 %, that of the fine-tuning 99.0 %" in text
     assert "it was not trained out, and that is a part of what separates them" in text
 
@@ -252,7 +237,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     parsed = page(tmp_path)
     assert [s["attrs"] for s in parsed.all("script")] == [{"type": "application/gzip", "id": "fairprint-records"}, {}]
     assert not [name for e in parsed.elements for name in e["attrs"] if name.startswith("on") or name == "style"]
-    assert "{{ 7*7 }}" in text_of(parsed) and "[U+202E]" in parsed.source
+    assert "{{ 7*7 }}" in said_by(parsed) and "[U+202E]" in parsed.source
 
 
 def test_two_tasks_have_two_sections_and_one_run_alone_has_none(store: Path) -> None:
@@ -278,12 +263,14 @@ def test_an_audit_that_names_a_run_stands_beside_it(store: Path) -> None:
     run_id = metered_runs(store)[0].run_id
     audit = sample_record().model_copy(update={"lineage": (run_id,)})
     metered = [run.record() for run in metered_runs(store)]
-    found = rows(Page(render_report([audit], metered=metered, ways=ways(store))), "What audits of the trained models")
+    found = rows_of(
+        Page(render_report([audit], metered=metered, ways=ways(store))), "What audits of the trained models"
+    )
     expected = [e for e in audit.estimates if e.value is not None and e.metric == "stereotype_score"]
     assert found and {row[0] for row in found} == {"tuned"} and {row[1] for row in found} == {audit.plan.model.name}
     assert expected == [] or any(row[6] == expected[0].instrument for row in found)
     other = Page(render_report([sample_record()], metered=metered, ways=ways(store)))
-    assert "No audit at hand names one of these runs" in text_of(other)
+    assert "No audit at hand names one of these runs" in said_by(other)
 
 
 @pytest.mark.parametrize(
@@ -310,10 +297,10 @@ def test_an_old_page_gives_values_without_paired_intervals(store: Path, fairprin
     old, new = store.parent / "old.html", store.parent / "new.html"
     runs = [run.run_id for run in metered_runs(store)]
     assert fairprint("report", *runs, "--store", store, "-o", old)[0] == 0
-    assert "is better in accuracy on new words" in text_of(Page(old.read_text(encoding="utf-8")))
+    assert "is better in accuracy on new words" in said_by(Page(old.read_text(encoding="utf-8")))
     assert fairprint("report", old, "-o", new)[0] == 0
     assert embedded_records(new) == embedded_records(old)
-    text = text_of(Page(new.read_text(encoding="utf-8")))
+    text = said_by(Page(new.read_text(encoding="utf-8")))
     gap = points(share(tuned) - share(long))
     assert f"In accuracy on new words the difference is {gap} (no interval): the answers, item by item, are not" in text
     assert "Of some of these runs only the record is at hand" in text and "is better in" not in text
@@ -429,7 +416,7 @@ def test_the_page_of_the_command_has_what_was_given(store: Path, fairprint: Call
     output = store.parent / "regimes.html"
     arguments = ("--store", store, "--pretraining-kwh", "2.4", "--reuses", "1000", "-o", output)
     code, _, err = fairprint("regimes", *arguments)
-    text = text_of(Page(output.read_text(encoding="utf-8")))
+    text = said_by(Page(output.read_text(encoding="utf-8")))
     assert (code, err) == (0, f"report  {output}\n")
     assert "A pretraining of 2.4 kWh, as it was given, comes back after 100 (" in text
     assert "each bears 2.4 Wh of the pretraining" in text
@@ -484,7 +471,7 @@ def test_a_report_takes_the_newest_runs_of_a_task_beside_the_newest_audit(
     assert [record.run_id for record in found if not isinstance(record, MeteredRecord)] == [newest.run_id]
     metered = {record.run_id for record in found if isinstance(record, MeteredRecord)}
     assert len(metered) == 3 and again.run_id in metered
-    assert "Ways to learn the same task: topics" in text_of(Page(output.read_text(encoding="utf-8")))
+    assert "Ways to learn the same task: topics" in said_by(Page(output.read_text(encoding="utf-8")))
 
 
 def test_a_report_of_a_task_alone_needs_no_audit(store: Path, fairprint: Callable[..., Ran]) -> None:

@@ -75,6 +75,23 @@ class Page(HTMLParser):
         return [e for e in self.elements if e["tag"] == tag]
 
 
+def said_by(parsed: Page) -> str:
+    """Return what the page says, without its frame."""
+    return " ".join(parsed.all("main")[0]["text"].split()).replace(numbers.NBSP, " ")
+
+
+def rows_of(parsed: Page, caption: str) -> list[list[str]]:
+    """Return the cells of the one table whose caption begins so, without its head."""
+    (found,) = (t for t in parsed.all("table") if t["text"].strip().startswith(caption))
+    cells: list[list[str]] = []
+    for element in (e for e in parsed.elements if found in e["within"] and e["tag"] in ("tr", "th", "td")):
+        if element["tag"] == "tr":
+            cells.append([])
+        else:
+            cells[-1].append(" ".join(element["text"].split()).replace(numbers.NBSP, " "))
+    return cells[1:]
+
+
 RECORDS = {"sample": sample_record, "suite": suite_record}
 each_record = pytest.mark.parametrize("which", RECORDS)
 
